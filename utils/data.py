@@ -41,7 +41,7 @@ GLUE = {"repository": "nyu-mll/glue", "revision": "bcdcba79d07bc864c1c254ccfcedc
 PAIR = ("sentence1", "sentence2")
 SOURCES = {
     "reviews": Source(
-        splits={"train": 840, "validation": 280, "test": 280},
+        splits={"train": 1428, "validation": 476, "test": 476},
         text=("title", "content"),
         label="sentiment",
         labels=("negative", "positive"),

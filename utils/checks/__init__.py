@@ -1,0 +1,111 @@
+"""Marks exercises: says what is wrong in the learner's terms, and never stops the notebook.
+
+`check(name, answer)` returns the learner's answer if it is right and the course's solution if not,
+so that the cells below always have something to stand on. The exercises themselves are in
+`notebook_NN.py` beside this file.
+"""
+
+import ast
+import inspect
+import json
+import os
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from utils.profile import ROOT
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise. `problem(answer)` returns None if it is right, else one sentence for the learner.
+
+    `wrong` holds plausible wrong answers, each with a word that its sentence must contain; the
+    tests try them all.
+    """
+
+    title: str
+    solution: Any
+    problem: Callable[[Any], str | None]
+    wrong: tuple[tuple[Any, str], ...]
+
+
+def exercises(notebook: str) -> dict[str, Exercise]:
+    """Return the exercises of notebook "06" by name ("06.1")."""
+    return import_module(f"utils.checks.notebook_{notebook}").EXERCISES
+
+
+def check(name: str, answer: Any) -> Any:
+    """Mark `answer` to the exercise `name`, print the result, and return what the notebook goes on with."""
+    exercise = exercises(name.split(".")[0])[name]
+    message = verdict(exercise, answer)
+    if message is None:
+        record(name)
+        print(f"{name} {exercise.title}: right.")
+        return answer
+    print(f"{name} {exercise.title}: {message}")
+    return exercise.solution
+
+
+def verdict(exercise: Exercise, answer: Any) -> str | None:
+    """Return None for a right answer, else the sentence that the learner reads."""
+    if is_open(answer):
+        return "not attempted yet. Replace the ... and run the cell again; until then the course's solution carries on."
+    try:
+        message = exercise.problem(answer)
+    except Exception as error:  # the learner's own code may raise anything
+        message = f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
+    return message and f"not yet: {message} Until then the course's solution carries on."
+
+
+def is_open(answer: Any) -> bool:
+    """True while the answer, or the body of the function given as an answer, still holds `...`."""
+    if answer is Ellipsis:
+        return True
+    if not inspect.isfunction(answer):
+        return False
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
+    except (OSError, TypeError, SyntaxError):
+        return Ellipsis in answer.__code__.co_consts
+    return any(isinstance(node, ast.Constant) and node.value is Ellipsis for node in ast.walk(tree))
+
+
+# --------------------------------------------------------------------------------------- progress
+
+
+def progress_file() -> Path:
+    """Where the solved exercises are kept: progress.json in the course's folder, or BERT_WORKSHOP_PROGRESS."""
+    return Path(os.environ.get("BERT_WORKSHOP_PROGRESS") or ROOT / "progress.json")
+
+
+def solved() -> list[str]:
+    """Return the names of the exercises solved so far; a file that cannot be read counts as none."""
+    try:
+        names = json.loads(progress_file().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return names if isinstance(names, list) else []
+
+
+def record(name: str) -> None:
+    """Add `name` to the solved exercises; a folder that cannot be written to is no reason to stop."""
+    names = sorted({*solved(), name})
+    fresh = progress_file().with_suffix(".new")
+    try:
+        fresh.write_text(json.dumps(names), encoding="utf-8")
+        os.replace(fresh, progress_file())
+    except OSError as error:
+        print(f"Your progress could not be saved ({error.strerror}); the answer counts all the same.")
+
+
+def progress(notebook: str) -> pd.DataFrame:
+    """Return a table of the notebook's exercises: done or open."""
+    done = solved()
+    rows = [(name, ex.title, "done" if name in done else "open") for name, ex in exercises(notebook).items()]
+    return pd.DataFrame(rows, columns=["exercise", "title", "state"]).set_index("exercise")

@@ -1,0 +1,330 @@
+"""Fine-tuning, set up once for every task: transformers' Trainer with the course's recipe.
+
+What makes the recipe fast on a laptop: no padding beyond the longest text of a batch, batches of
+similar length, no dropout, and frozen lower layers whose output is computed once, not every epoch.
+Not for metrics or decoding of one task; those live in the task's own module.
+"""
+
+import json
+import pickle
+import tempfile
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from safetensors import SafetensorError, safe_open
+from sklearn.metrics import accuracy_score, f1_score
+from torch.nn.utils.rnn import pad_sequence
+from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+
+from utils import models
+from utils.profile import Profile, device, dtype, get_profile, seed_everything
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fine-tune. Lengths in word pieces; `warmup` is the share of steps with a rising rate."""
+
+    epochs: int = 2
+    batch_size: int = 16
+    learning_rate: float = 2e-4
+    head_learning_rate: float = 1e-3
+    frozen_layers: int = 0
+    max_length: int = 128
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    patience: int = 0  # stop after so many epochs without a better validation loss; 0: never
+    seed: int = 0
+
+    @classmethod
+    def from_profile(cls, profile: Profile | None = None, **changes) -> "Recipe":
+        """Take the profile's knobs, then `changes`."""
+        profile = profile or get_profile()
+        shared = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "frozen_layers", "max_length")
+        return replace(cls(**{name: getattr(profile, name) for name in shared}), **changes)
+
+
+@dataclass
+class Result:
+    """What a run leaves: the loss and validation scores by epoch, seconds, and the folder (if any)."""
+
+    seconds: float
+    history: list[dict] = field(default_factory=list)
+    folder: Path | None = None
+
+
+class CheckpointError(RuntimeError):
+    """A run cannot go on; the message is one sentence with the remedy."""
+
+
+# ---------------------------------------------------------------------------------- text to tensors
+
+
+def encode(tokenizer, dataset: Dataset, max_length: int) -> list[dict]:
+    """Turn `text` (and `label`, if it is there) into rows of `input_ids` (and `labels`), not padded."""
+    pieces = tokenizer(list(dataset["text"]), truncation=True, max_length=max_length)["input_ids"]
+    if "label" not in dataset.column_names:
+        return [{"input_ids": ids} for ids in pieces]
+    return [{"input_ids": ids, "labels": label} for ids, label in zip(pieces, dataset["label"], strict=True)]
+
+
+def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
+    """Pad rows to the longest of them: `input_ids` and `attention_mask` of shape (batch, sequence).
+
+    Rows that carry `hidden_states` (length, hidden) give (batch, sequence, hidden) instead of ids.
+    """
+    ids = [torch.as_tensor(row["input_ids"]) for row in rows]
+    batch = {"attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)}
+    if "hidden_states" in rows[0]:
+        batch["hidden_states"] = pad_sequence([row["hidden_states"] for row in rows], batch_first=True)
+    else:
+        batch["input_ids"] = pad_sequence(ids, batch_first=True)  # [PAD] has id 0
+    if "labels" in rows[0]:
+        batch["labels"] = torch.tensor(np.array([row["labels"] for row in rows]))
+    return batch
+
+
+def batches_by_length(rows: list[dict], batch_size: int) -> list[list[int]]:
+    """Return the indices of `rows`, sorted by length and cut into batches: hardly any padding."""
+    order = sorted(range(len(rows)), key=lambda index: len(rows[index]["input_ids"]))
+    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+
+
+@torch.inference_mode()
+def predict(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
+    """Return the logits (rows, labels) in the order of `rows`."""
+    model.eval()
+    logits = np.zeros((len(rows), model.config.num_labels), dtype=np.float32)
+    for indices in batches_by_length(rows, batch_size):
+        batch = collate([{"input_ids": rows[index]["input_ids"]} for index in indices]).items()
+        logits[indices] = model(**{key: value.to(model.device) for key, value in batch}).logits.float().cpu().numpy()
+    return logits
+
+
+@torch.inference_mode()
+def embed(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
+    """Return the mean-pooled vectors (rows, hidden) of an encoder, in the order of `rows`."""
+    model.eval()
+    vectors = np.zeros((len(rows), model.config.hidden_size), dtype=np.float32)
+    for indices in batches_by_length(rows, batch_size):
+        batch = {key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()}
+        output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+        vectors[indices] = models.mean_pool(output, batch["attention_mask"]).float().cpu().numpy()
+    return vectors
+
+
+@torch.no_grad()
+def with_lower_states(model, rows: list[dict], batch_size: int = 64) -> list[dict]:
+    """Add to each row the output of the model's frozen part, `hidden_states` (length, hidden).
+
+    The frozen part gives the same output in every epoch, so it is computed once here.
+    """
+    model.eval()
+    extended = [dict(row) for row in rows]
+    for indices in batches_by_length(rows, batch_size):
+        batch = {key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()}
+        states = model.lower(batch["input_ids"], batch["attention_mask"]).cpu()
+        for position, index in enumerate(indices):
+            extended[index]["hidden_states"] = states[position, : len(rows[index]["input_ids"])].clone()
+    return extended
+
+
+# ------------------------------------------------------------------------------------------ training
+
+
+def new_classifier(labels: tuple[str, ...], recipe: Recipe, name: str | None = None, multi_label: bool = False):
+    """Return (tokenizer, model): a BERT with a new head for `labels`, seeded and frozen as `recipe` says."""
+    seed_everything(recipe.seed)
+    tokenizer, model = models.load(
+        "classification",
+        name,
+        id2label=dict(enumerate(labels)),
+        label2id={label: index for index, label in enumerate(labels)},
+        problem_type="multi_label_classification" if multi_label else "single_label_classification",
+        hidden_dropout_prob=recipe.dropout,
+        attention_probs_dropout_prob=recipe.dropout,
+    )
+    return tokenizer, model.freeze(recipe.frozen_layers).to(device())
+
+
+def train(model, rows: list[dict], recipe: Recipe, validation: list[dict] | None = None, folder: Path | None = None) -> Result:
+    """Fine-tune `model` in place on `rows`, with a live line of progress, and return what happened.
+
+    With `folder`, a checkpoint is written after each epoch, the best epoch's weights are loaded at
+    the end, and a run that was cut off goes on from its last good checkpoint.
+
+    Raises:
+        CheckpointError: `folder` holds a run with another recipe.
+    """
+    if folder is not None:
+        folder = _claim(Path(folder), recipe)
+    start = time.perf_counter()
+    if recipe.frozen_layers and hasattr(model, "lower"):
+        rows = with_lower_states(model, rows)
+    with tempfile.TemporaryDirectory() as scratch, models.quiet():
+        trainer = Trainer(
+            model=model,
+            args=_arguments(recipe, folder or Path(scratch), validation is not None, folder is not None, len(rows)),
+            data_collator=collate,
+            train_dataset=rows,
+            eval_dataset=validation,
+            compute_metrics=_scores,
+            callbacks=[ProgressLine()],
+            optimizers=(optimizer(model, recipe), None),
+        )
+        trainer.remove_callback(PrinterCallback)
+        if recipe.patience:
+            trainer.add_callback(EarlyStoppingCallback(recipe.patience))
+        trainer.train(resume_from_checkpoint=last_good_checkpoint(folder) if folder else None)
+    model.eval()
+    return Result(time.perf_counter() - start, _by_epoch(trainer.state.log_history), folder)
+
+
+def optimizer(model, recipe: Recipe) -> torch.optim.Optimizer:
+    """AdamW (Loshchilov and Hutter, 2019) with one rate for the encoder and a higher one for the new head."""
+    encoder = [p for name, p in model.named_parameters() if name.startswith("bert.") and p.requires_grad]
+    head = [p for name, p in model.named_parameters() if not name.startswith("bert.")]
+    groups = [{"params": encoder, "lr": recipe.learning_rate}, {"params": head, "lr": recipe.head_learning_rate}]
+    return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=True)
+
+
+def _arguments(recipe: Recipe, folder: Path, evaluate: bool, save: bool, rows: int) -> TrainingArguments:
+    steps = recipe.epochs * -(-rows // recipe.batch_size)
+    number = dtype()
+    return TrainingArguments(
+        output_dir=str(folder),
+        num_train_epochs=recipe.epochs,
+        per_device_train_batch_size=recipe.batch_size,
+        per_device_eval_batch_size=64,
+        learning_rate=recipe.learning_rate,
+        warmup_steps=int(recipe.warmup * steps),
+        train_sampling_strategy="group_by_length",
+        bf16=number == torch.bfloat16,
+        fp16=number == torch.float16,
+        use_cpu=device().type == "cpu",
+        dataloader_pin_memory=device().type == "cuda",
+        seed=recipe.seed,
+        logging_steps=max(1, steps // 40),
+        eval_strategy="epoch" if evaluate else "no",
+        save_strategy="epoch" if save else "no",
+        save_total_limit=2,
+        load_best_model_at_end=save and evaluate,
+        metric_for_best_model="eval_loss" if evaluate else None,
+        greater_is_better=False,
+        remove_unused_columns=False,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def _scores(prediction) -> dict[str, float]:
+    logits, labels = prediction.predictions, prediction.label_ids
+    if labels.ndim == 2:  # multi-label: each label is its own yes or no
+        return {"f1": f1_score(labels, logits > 0, average="micro", zero_division=0)}
+    guesses = logits.argmax(-1)
+    return {"accuracy": accuracy_score(labels, guesses), "f1": f1_score(labels, guesses, average="macro")}
+
+
+def _by_epoch(log: list[dict]) -> list[dict]:
+    """Join the Trainer's log to one row an epoch: mean training loss and the validation scores."""
+    losses, history = [], []
+    for entry in log:
+        if "loss" in entry:
+            losses.append(entry["loss"])
+        elif "eval_loss" in entry:
+            row = {"epoch": round(entry["epoch"]), "training loss": float(np.mean(losses)) if losses else None}
+            row |= {f"validation {key[5:]}": entry[key] for key in ("eval_loss", "eval_accuracy", "eval_f1") if key in entry}
+            history.append(row)
+            losses = []
+    return history
+
+
+class ProgressLine(TrainerCallback):
+    """One line that is rewritten while a model trains: step, loss, seconds left."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.start, self.shown, self.loss, self.handle = time.perf_counter(), 0.0, None, None
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        self.loss = (logs or {}).get("loss", self.loss)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if time.perf_counter() - self.shown > 0.5:
+            self._show(state, final=False)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self._show(state, final=True)
+
+    def _show(self, state, final: bool):
+        self.shown = time.perf_counter()
+        seconds = self.shown - self.start
+        left = seconds / max(1, state.global_step) * (state.max_steps - state.global_step)
+        loss = f", loss {self.loss:.3f}" if self.loss is not None else ""
+        end = f"done in {seconds:.0f} s" if final else f"{left:.0f} s left"
+        self._write(f"step {state.global_step} of {state.max_steps}{loss}, {end}", final)
+
+    def _write(self, text: str, final: bool):
+        try:
+            from IPython import display, get_ipython
+
+            in_notebook = hasattr(get_ipython(), "kernel")
+        except ImportError:
+            in_notebook = False
+        if not in_notebook:
+            print(f"\r{text:<70}", end="\n" if final else "", flush=True)
+        elif self.handle is None:
+            self.handle = display.display(display.Pretty(text), display_id=True)
+        else:
+            self.handle.update(display.Pretty(text))
+
+
+# ---------------------------------------------------------------------------------------- checkpoints
+
+
+def _claim(folder: Path, recipe: Recipe) -> Path:
+    """Make `folder`, or check that the run in it has the same recipe."""
+    folder.mkdir(parents=True, exist_ok=True)
+    note, wanted = folder / "recipe.json", json.dumps(recipe.__dict__, sort_keys=True)
+    if note.exists() and note.read_text() != wanted:
+        raise CheckpointError(f"{folder} holds a run with another recipe: choose another folder, or delete it to start over.")
+    note.write_text(wanted)
+    return folder
+
+
+def last_good_checkpoint(folder: Path) -> str | None:
+    """Return the newest complete checkpoint in `folder`, or None; say which damaged ones were skipped."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
+    for checkpoint in found:
+        problem = checkpoint_problem(checkpoint)
+        if problem is None:
+            return str(checkpoint)
+        print(f"Skipped {checkpoint.name}: {problem}.")
+    if found:
+        print("No complete checkpoint is left: the run starts from the beginning.")
+    return None
+
+
+def checkpoint_problem(checkpoint: Path) -> str | None:
+    """Say what is missing or damaged in a Trainer checkpoint; None if a resume would be exact.
+
+    A missing optimizer file would not stop the Trainer: it would go on with other results.
+    """
+    for name in ("model.safetensors", "trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
+        path = checkpoint / name
+        if not path.is_file():
+            return f"{name} is missing"
+        try:
+            if path.suffix == ".safetensors":
+                with safe_open(path, framework="pt") as file:
+                    file.keys()
+            elif path.suffix == ".json":
+                json.loads(path.read_text())
+            else:
+                torch.load(path, map_location="cpu", weights_only=name != "rng_state.pth")
+        except (SafetensorError, ValueError, EOFError, OSError, RuntimeError, KeyError, pickle.UnpicklingError):
+            return f"{name} is damaged"
+    return None
