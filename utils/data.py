@@ -129,7 +129,7 @@ def load(name: str) -> DatasetDict:
 
 
 def load_classification(name: str, validation_rows: int = 1000, seed: int = 0) -> DatasetDict:
-    """Return `name` as train, validation and test with the columns `text` and `label` only.
+    """Return `name` as train, validation and test with two more columns, `text` and `label` (a number).
 
     Title and content (or any other text columns) are joined. Where the public set keeps its test
     labels secret (SST-2) its validation split becomes the test set; where it has no validation
@@ -147,13 +147,12 @@ def load_classification(name: str, validation_rows: int = 1000, seed: int = 0) -
     names = {label: index for index, label in enumerate(source.labels)}
 
     def simplify(row: dict) -> dict:
-        text = ". ".join(row[column].strip().rstrip(".") for column in source.text[:-1]) if source.text[1:] else ""
-        text = f"{text}. {row[source.text[-1]]}" if text else row[source.text[-1]]
-        return {"text": text.strip(), "label": names.get(row[source.label], row[source.label])}
+        parts = [row[column].strip() for column in source.text]
+        parts = [part if part.endswith((".", "?", "!")) else f"{part}." for part in parts[:-1]] + parts[-1:]
+        return {**row, "text": " ".join(parts), "label": names.get(row[source.label], row[source.label])}
 
-    return DatasetDict(
-        {split: Dataset.from_list([simplify(row) for row in loaded[split]]) for split in ("train", "validation", "test")}
-    )
+    splits = ("train", "validation", "test")
+    return DatasetDict({split: Dataset.from_list([simplify(row) for row in loaded[split]]) for split in splits})
 
 
 def class_names(name: str) -> tuple[str, ...]:
@@ -164,6 +163,18 @@ def class_names(name: str) -> tuple[str, ...]:
 def sample(dataset: Dataset, rows: int, seed: int = 0) -> Dataset:
     """Return `rows` rows drawn at random (all, if there are fewer). Shuffled first: IMDB is sorted by label."""
     return dataset.shuffle(seed=seed).select(range(min(rows, len(dataset))))
+
+
+def where(dataset: Dataset, **wanted: str | tuple[str, ...]) -> Dataset:
+    """Keep the rows whose columns have the wanted values: `where(rows, language="en", style=("plain", "varied"))`.
+
+    A column that the data set does not have drops nothing, so that one line serves the shop's
+    reviews (which say their language) and the public sets (which are all English).
+    """
+    wanted = {name: (value,) if isinstance(value, str) else value for name, value in wanted.items()}
+    columns = {name: dataset[name] for name in wanted if name in dataset.column_names}
+    keep = [i for i in range(len(dataset)) if all(column[i] in wanted[name] for name, column in columns.items())]
+    return dataset.select(keep)
 
 
 def everything(loaded: DatasetDict) -> Dataset:
@@ -188,6 +199,7 @@ def _words(low: int, high: int) -> Callable:
 
 ASPECTS = ("quality", "delivery", "price", "usability", "design", "service")
 CATEGORIES = ("kitchen", "lighting", "bedding", "bathroom", "furniture", "garden", "appliances")
+STYLES = ("plain", "varied", "literary")  # literary: the verdict is mostly implied, not stated
 SCHEMAS = {
     "reviews": {
         "review_id": lambda v: None if isinstance(v, str) and v[:1] == "R" and v[1:].isdigit() else "expected R and digits",
@@ -201,6 +213,7 @@ SCHEMAS = {
         "aspects": lambda v: (
             None if isinstance(v, list) and v and set(v) <= set(ASPECTS) else f"expected a list of {', '.join(ASPECTS)}"
         ),
+        "style": _one_of(*STYLES),
         "split": _one_of("train", "validation", "test"),
     },
 }
