@@ -1,6 +1,7 @@
 # The course's commands. `make` alone lists them. On Windows: see "Without make" in README.md.
 PYTHON ?= python3
 BIN := .venv/bin
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export HF_HUB_DISABLE_TELEMETRY = 1
 
 .PHONY: help setup lab test course bench notebooks readme lock
@@ -18,12 +19,12 @@ setup:
 	@$(PYTHON) tools/setup_environment.py
 
 lab: setup
-	@$(BIN)/python tools/lab.py
+	@$(BIN)/jupyter lab --ip=127.0.0.1 $(AS_ROOT) notebooks/00_start_here.ipynb
 
 test: setup
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/python tools/run_tests.py
+	@$(BIN)/python -m pytest tests notebooks --nbval-lax --nbval-sanitize-with=tests/sanitize.cfg --nbval-cell-timeout=600
 
 course: setup
 	@$(BIN)/python tools/course.py
@@ -33,7 +34,7 @@ bench: setup
 	@$(BIN)/python benchmarks/finetuning.py --dataset imdb --rows 1000 --seeds 3 --json build/bench/finetuning_imdb.json
 
 notebooks: setup
-	@$(BIN)/python tools/execute.py
+	@$(BIN)/python tools/course.py --store
 
 readme: setup
 	@$(BIN)/python tools/readme.py

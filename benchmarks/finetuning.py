@@ -21,14 +21,22 @@ from pathlib import Path
 
 import numpy as np
 import transformers
-from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, TrainingArguments, default_data_collator
+from transformers import (
+    DataCollatorWithPadding,
+    PrinterCallback,
+    Trainer,
+    TrainingArguments,
+    default_data_collator,
+)
 
 from utils import data, finetuning, models
 from utils.finetuning import Recipe
-from utils.profile import MINILM, device, dtype, get_profile, seed_everything, set_threads
+from utils.profile import MINILM, SettingError, device, dtype, get_profile, seed_everything, set_threads
 
 MAX_LENGTH = {"sst2": 128, "imdb": 256, "cola": 128, "rte": 256, "mrpc": 128}
-SHORT = Recipe(epochs=2, batch_size=32, learning_rate=2e-4, head_learning_rate=1e-3, frozen_layers=3, max_length=128)
+SHORT = Recipe(
+    epochs=2, batch_size=32, learning_rate=2e-4, head_learning_rate=1e-3, frozen_layers=3, max_length=128
+)
 LONG = replace(SHORT, batch_size=16, frozen_layers=4, max_length=256)
 ALL_ROWS = replace(SHORT, epochs=2, batch_size=64, frozen_layers=1)
 
@@ -112,14 +120,29 @@ def accuracy(task: Task, tokenizer, model) -> float:
 def prepare(dataset: str, rows: int, evaluation_rows: int, seed: int) -> Task:
     loaded = data.load_classification(dataset, validation_rows=1)
     train = data.sample(loaded["train"], rows, seed) if rows else loaded["train"]
-    return Task(train, data.sample(loaded["test"], evaluation_rows, 0), data.class_names(dataset), MAX_LENGTH.get(dataset, 128))
+    return Task(
+        train,
+        data.sample(loaded["test"], evaluation_rows, 0),
+        data.class_names(dataset),
+        MAX_LENGTH.get(dataset, 128),
+    )
 
 
 def ladder() -> dict[str, Recipe]:
     """Our parts, added one after the other to the common recipe (with a mean-pooled head)."""
-    base = Recipe(epochs=3, batch_size=8, learning_rate=5e-5, head_learning_rate=5e-5, dropout=0.1, warmup=0.0)
-    steps = {"common, mean pooling, batches by length": {}, "+ no dropout": {"dropout": 0.0}, "+ batch 32": {"batch_size": 32}}
-    steps["+ rates 2e-4 and 1e-3, warm-up"] = {"learning_rate": 2e-4, "head_learning_rate": 1e-3, "warmup": 0.1}
+    base = Recipe(
+        epochs=3, batch_size=8, learning_rate=5e-5, head_learning_rate=5e-5, dropout=0.1, warmup=0.0
+    )
+    steps = {
+        "common, mean pooling, batches by length": {},
+        "+ no dropout": {"dropout": 0.0},
+        "+ batch 32": {"batch_size": 32},
+    }
+    steps["+ rates 2e-4 and 1e-3, warm-up"] = {
+        "learning_rate": 2e-4,
+        "head_learning_rate": 1e-3,
+        "warmup": 0.1,
+    }
     steps["+ 2 epochs instead of 3"] = {"epochs": 2}
     steps["+ 3 frozen layers, computed once (ours)"] = {"frozen_layers": 3}
     recipes, recipe = {}, base
@@ -144,7 +167,9 @@ def contestants(options) -> dict:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dataset", default="sst2", choices=[name for name, source in data.SOURCES.items() if source.labels])
+    parser.add_argument(
+        "--dataset", default="sst2", choices=[name for name, source in data.SOURCES.items() if source.labels]
+    )
     parser.add_argument("--rows", type=int, default=1000, help="training rows; 0 for all")
     parser.add_argument("--evaluation-rows", type=int, default=1000, help="test rows, the same for every run")
     parser.add_argument("--seeds", type=int, default=3)
@@ -154,6 +179,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--ladder", action="store_true", help="show what each part of our recipe brings")
     parser.add_argument("--json", type=Path, help="write every run to this file")
     options = parser.parse_args(arguments)
+    if options.rows < 0 or options.seeds < 1:
+        parser.error("--rows must be 0 or more, and --seeds 1 or more")
+    if unknown := set(options.only or ()) - set(contestants(options)):
+        parser.error(f"--only: there is no recipe {' or '.join(sorted(unknown))} here")
+    try:
+        print(table(race(options)))
+    except (data.DataError, models.ModelError, SettingError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def race(options) -> list[dict]:
+    """Let the recipes take turns, seed by seed; print and write each run as soon as it is done."""
     set_threads()
     data.datasets.disable_progress_bars()
     finetuning.ProgressLine._write = lambda self, text, final: None  # one line a run is enough here
@@ -162,15 +201,26 @@ def main(arguments: list[str]) -> int:
         task = prepare(options.dataset, options.rows, options.evaluation_rows, seed)
         for name, run in contestants(options).items():
             seconds, tokenizer, model = run(task, seed)
-            runs.append({"recipe": name, "seed": seed, "seconds": seconds, "accuracy": accuracy(task, tokenizer, model)})
+            runs.append(
+                {
+                    "recipe": name,
+                    "seed": seed,
+                    "seconds": seconds,
+                    "accuracy": accuracy(task, tokenizer, model),
+                }
+            )
             print(f"seed {seed}  {name:<42}{seconds:>8.1f} s{runs[-1]['accuracy']:>8.2f}%", flush=True)
             write(options.json, report(options, runs))
-    print(table(runs))
-    return 0
+    return runs
 
 
 def report(options, runs: list[dict]) -> dict:
-    settings = {"dataset": options.dataset, "rows": options.rows, "backbone": get_profile().backbone, "minilm": MINILM}
+    settings = {
+        "dataset": options.dataset,
+        "rows": options.rows,
+        "backbone": get_profile().backbone,
+        "minilm": MINILM,
+    }
     return settings | {"dtype": str(dtype()), "device": str(device()), "runs": runs}
 
 
@@ -178,12 +228,16 @@ def table(runs: list[dict]) -> str:
     """Mean and spread of the accuracy, median seconds, and how many times as fast the last recipe is."""
     lines = [f"{'recipe':<44}{'accuracy':>16}{'median s':>10}{'ratio':>8}"]
     names = list(dict.fromkeys(run["recipe"] for run in runs))
-    median = {name: statistics.median(run["seconds"] for run in runs if run["recipe"] == name) for name in names}
+    median = {
+        name: statistics.median(run["seconds"] for run in runs if run["recipe"] == name) for name in names
+    }
     for name in names:
         scores = [run["accuracy"] for run in runs if run["recipe"] == name]
         spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
         ratio = median[name] / median[names[-1]]
-        lines.append(f"{name:<44}{statistics.mean(scores):>9.2f} ± {spread:.2f}%{median[name]:>9.1f}{ratio:>8.1f}")
+        lines.append(
+            f"{name:<44}{statistics.mean(scores):>9.2f} ± {spread:.2f}%{median[name]:>9.1f}{ratio:>8.1f}"
+        )
     return "\n".join(lines)
 
 

@@ -29,20 +29,32 @@ PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The BERT w
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="first letters of the notebooks' file names; default: all")
-    parser.add_argument("--store", action="store_true", help="write outputs and measured minutes into the notebooks")
+    parser.add_argument(
+        "--store", action="store_true", help="write outputs and measured minutes into the notebooks"
+    )
     options = parser.parse_args(arguments)
-    paths = [path for path in notebook_paths() if not options.names or path.name.startswith(tuple(options.names))]
+    paths = [
+        path for path in notebook_paths() if not options.names or path.name.startswith(tuple(options.names))
+    ]
     if not paths:
-        print(f"No notebook starts with {' or '.join(options.names)}: see the names in notebooks/.", file=sys.stderr)
+        print(
+            f"No notebook starts with {' or '.join(options.names)}: see the names in notebooks/.",
+            file=sys.stderr,
+        )
         return 2
     BUILD.mkdir(parents=True, exist_ok=True)
     rows, failed = [], 0
-    with tqdm(total=sum(map(code_cells, paths)), unit="cell", file=sys.stdout, disable=not sys.stdout.isatty()) as bar:
+    with tqdm(
+        total=sum(map(code_cells, paths)), unit="cell", file=sys.stdout, disable=not sys.stdout.isatty()
+    ) as bar:
         for path in paths:
             bar.set_description(path.stem)
             result = run(path, bar.update)
             failed += bool(result.error)
-            bar.write(f"{path.stem:<28}{result.seconds:>6.0f} s {result.peak:>6.1f} GB  {result.error or 'ok'}", file=sys.stdout)
+            bar.write(
+                f"{path.stem:<28}{result.seconds:>6.0f} s {result.peak:>6.1f} GB  {result.error or 'ok'}",
+                file=sys.stdout,
+            )
             sys.stdout.flush()
             if options.store and not result.error:
                 store(path, result)
@@ -79,7 +91,7 @@ def store(path: Path, result: Run) -> None:
 def replace_text(path: Path, text: str) -> None:
     """Write to a file beside `path` first, so that a cut leaves the old file whole."""
     fresh = path.with_name(path.name + ".new")
-    fresh.write_text(text, encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8", newline="\n")
     os.replace(fresh, path)
 
 

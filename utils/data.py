@@ -11,7 +11,6 @@ from pathlib import Path
 import datasets
 from datasets import Dataset, DatasetDict, concatenate_datasets
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RevisionNotFoundError
 
 from utils.models import sha256
 from utils.profile import ROOT
@@ -56,13 +55,28 @@ SOURCES = {
         config="plain_text",
     ),
     "sst2": Source(
-        {"train": 67349, "validation": 872}, ("sentence",), "label", ("negative", "positive"), **GLUE, config="sst2"
+        {"train": 67349, "validation": 872},
+        ("sentence",),
+        "label",
+        ("negative", "positive"),
+        **GLUE,
+        config="sst2",
     ),
     "cola": Source(
-        {"train": 8551, "validation": 1043}, ("sentence",), "label", ("unacceptable", "acceptable"), **GLUE, config="cola"
+        {"train": 8551, "validation": 1043},
+        ("sentence",),
+        "label",
+        ("unacceptable", "acceptable"),
+        **GLUE,
+        config="cola",
     ),
     "rte": Source(
-        {"train": 2490, "validation": 277}, PAIR, "label", ("entailment", "not_entailment"), **GLUE, config="rte"
+        {"train": 2490, "validation": 277},
+        PAIR,
+        "label",
+        ("entailment", "not_entailment"),
+        **GLUE,
+        config="rte",
     ),
     "stsb": Source({"train": 5749, "validation": 1500}, PAIR, "label", **GLUE, config="stsb"),
     "mrpc": Source(
@@ -117,14 +131,20 @@ def load(name: str) -> DatasetDict:
     files = {split: sorted(map(str, folder.glob(f"{split}-*.parquet"))) for split in source.splits}
     files = {split: paths for split, paths in files.items() if paths}
     if not files:
-        raise DataError(f"{name}: no parquet file in {folder}: delete that folder and run again online to fetch it anew.")
+        raise DataError(
+            f"{name}: no parquet file in {folder}: delete that folder and run again online to fetch it anew."
+        )
     try:
         loaded = datasets.load_dataset("parquet", data_files=files)
     except Exception as error:  # pyarrow and datasets raise many kinds for a damaged file
-        raise DataError(f"{name}: a file in {folder} is damaged ({_first_line(error)}): delete it and fetch it again.") from None
-    for split, rows in loaded.num_rows.items():
-        if rows != source.splits[split]:
-            print(f"{name}: {split} has {rows:,} rows on this machine; the published split has {source.splits[split]:,}.")
+        raise DataError(
+            f"{name}: a file in {folder} is damaged ({_first_line(error)}): delete it and fetch it again."
+        ) from None
+    for split, published in source.splits.items():
+        if (rows := loaded.num_rows.get(split, 0)) != published:
+            print(
+                f"{name}: {split} has {rows:,} rows on this machine; the published split has {published:,}."
+            )
     return loaded
 
 
@@ -138,7 +158,13 @@ def load_classification(name: str, validation_rows: int = 1000, seed: int = 0) -
     """
     source, loaded = _source(name), load(name)
     if not source.labels:
-        raise DataError(f"{name} has no classes to predict: choose one of {', '.join(k for k, v in SOURCES.items() if v.labels)}.")
+        raise DataError(
+            f"{name} has no classes to predict: choose one of {', '.join(k for k, v in SOURCES.items() if v.labels)}."
+        )
+    if "train" not in loaded or len(loaded) == 1:
+        raise DataError(
+            f"{name}: train and one more split are needed: delete its folder in the hub cache and run again online."
+        )
     if "test" not in loaded:
         loaded["test"] = loaded.pop("validation")
     if "validation" not in loaded:
@@ -152,7 +178,9 @@ def load_classification(name: str, validation_rows: int = 1000, seed: int = 0) -
         return {**row, "text": " ".join(parts), "label": names.get(row[source.label], row[source.label])}
 
     splits = ("train", "validation", "test")
-    return DatasetDict({split: Dataset.from_list([simplify(row) for row in loaded[split]]) for split in splits})
+    return DatasetDict(
+        {split: Dataset.from_list([simplify(row) for row in loaded[split]]) for split in splits}
+    )
 
 
 def class_names(name: str) -> tuple[str, ...]:
@@ -173,7 +201,9 @@ def where(dataset: Dataset, **wanted: str | tuple[str, ...]) -> Dataset:
     """
     wanted = {name: (value,) if isinstance(value, str) else value for name, value in wanted.items()}
     columns = {name: dataset[name] for name in wanted if name in dataset.column_names}
-    keep = [i for i in range(len(dataset)) if all(column[i] in wanted[name] for name, column in columns.items())]
+    keep = [
+        i for i in range(len(dataset)) if all(column[i] in wanted[name] for name, column in columns.items())
+    ]
     return dataset.select(keep)
 
 
@@ -202,7 +232,9 @@ CATEGORIES = ("kitchen", "lighting", "bedding", "bathroom", "furniture", "garden
 STYLES = ("plain", "varied", "literary")  # literary: the verdict is mostly implied, not stated
 SCHEMAS = {
     "reviews": {
-        "review_id": lambda v: None if isinstance(v, str) and v[:1] == "R" and v[1:].isdigit() else "expected R and digits",
+        "review_id": lambda v: (
+            None if isinstance(v, str) and v[:1] == "R" and v[1:].isdigit() else "expected R and digits"
+        ),
         "product": _words(2, 4),
         "category": _one_of(*CATEGORIES),
         "language": _one_of("en", "de", "fr", "es", "el"),
@@ -211,7 +243,9 @@ SCHEMAS = {
         "stars": lambda v: None if type(v) is int and 1 <= v <= 5 else "expected a whole number from 1 to 5",
         "sentiment": _one_of("negative", "positive"),
         "aspects": lambda v: (
-            None if isinstance(v, list) and v and set(v) <= set(ASPECTS) else f"expected a list of {', '.join(ASPECTS)}"
+            None
+            if isinstance(v, list) and v and all(aspect in ASPECTS for aspect in v)
+            else f"expected a list of {', '.join(ASPECTS)}"
         ),
         "style": _one_of(*STYLES),
         "split": _one_of("train", "validation", "test"),
@@ -229,20 +263,28 @@ def read_jsonl(path: Path, schema: dict[str, Callable]) -> list[dict]:
     """
     rows = []
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = (
+            path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+        )  # texts may hold other separators
     except UnicodeDecodeError as error:
         raise DataError(f"{path.name}: not UTF-8 at byte {error.start}: save the file as UTF-8.") from None
     for number, line in enumerate(lines, start=1):
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise DataError(f"{path.name}, row {number}: not JSON ({error.msg} at character {error.pos}).") from None
+            raise DataError(
+                f"{path.name}, row {number}: not JSON ({error.msg} at character {error.pos})."
+            ) from None
         if not isinstance(row, dict) or set(row) != set(schema):
             wrong = sorted(set(schema) ^ set(row)) if isinstance(row, dict) else list(schema)
-            raise DataError(f"{path.name}, row {number}, column {wrong[0]!r}: missing or not known to the schema.")
+            raise DataError(
+                f"{path.name}, row {number}, column {wrong[0]!r}: missing or not known to the schema."
+            )
         for column, check in schema.items():
             if problem := check(row[column]):
-                raise DataError(f"{path.name}, row {number}, column {column!r}: {problem}, got {row[column]!r}.")
+                raise DataError(
+                    f"{path.name}, row {number}, column {column!r}: {problem}, got {row[column]!r}."
+                )
         rows.append(row)
     return rows
 
@@ -256,7 +298,9 @@ def verify_checksum(path: Path) -> None:
     manifest = dict(reversed(line.split()) for line in (FOLDER / "MANIFEST.sha256").read_text().splitlines())
     name = path.relative_to(FOLDER).as_posix()
     if manifest.get(name) != sha256(path):
-        raise DataError(f"data/{name} is not the file of the manifest: restore it with `git checkout data/{name}`.")
+        raise DataError(
+            f"data/{name} is not the file of the manifest: restore it with `git checkout data/{name}`."
+        )
 
 
 def _load_own(name: str, source: Source) -> DatasetDict:
@@ -266,7 +310,9 @@ def _load_own(name: str, source: Source) -> DatasetDict:
     rows = read_jsonl(path, SCHEMAS[name])
     verify_checksum(path)
     parts = {split: [row for row in rows if row["split"] == split] for split in source.splits}
-    return DatasetDict({split: Dataset.from_list(part).remove_columns("split") for split, part in parts.items()})
+    return DatasetDict(
+        {split: Dataset.from_list(part).remove_columns("split") for split, part in parts.items()}
+    )
 
 
 # ------------------------------------------------------------------------------------------- the Hub
@@ -290,7 +336,7 @@ def _snapshot(name: str, source: Source) -> Path:
             break
         try:
             folder = Path(snapshot_download(source.repository, local_files_only=local_files_only, **options))
-        except (RevisionNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError):
+        except Exception:  # a wrong revision, no network, a proxy that refuses: many kinds, one remedy
             continue
         if any((folder / source.config).glob("*.parquet")):
             return folder

@@ -42,9 +42,9 @@ class Recipe:
 
     @classmethod
     def from_profile(cls, profile: Profile | None = None, **changes) -> "Recipe":
-        """Take the profile's knobs, then `changes`."""
+        """Take the profile's knobs, then `changes`. All layers learn unless `frozen_layers` is given."""
         profile = profile or get_profile()
-        shared = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "frozen_layers", "max_length")
+        shared = ("epochs", "batch_size", "learning_rate", "head_learning_rate", "max_length")
         return replace(cls(**{name: getattr(profile, name) for name in shared}), **changes)
 
 
@@ -101,7 +101,9 @@ def predict(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
     logits = np.zeros((len(rows), model.config.num_labels), dtype=np.float32)
     for indices in batches_by_length(rows, batch_size):
         batch = collate([{"input_ids": rows[index]["input_ids"]} for index in indices]).items()
-        logits[indices] = model(**{key: value.to(model.device) for key, value in batch}).logits.float().cpu().numpy()
+        logits[indices] = (
+            model(**{key: value.to(model.device) for key, value in batch}).logits.float().cpu().numpy()
+        )
     return logits
 
 
@@ -111,7 +113,9 @@ def embed(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
     model.eval()
     vectors = np.zeros((len(rows), model.config.hidden_size), dtype=np.float32)
     for indices in batches_by_length(rows, batch_size):
-        batch = {key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()}
+        batch = {
+            key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()
+        }
         output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
         vectors[indices] = models.mean_pool(output, batch["attention_mask"]).float().cpu().numpy()
     return vectors
@@ -126,7 +130,9 @@ def with_lower_states(model, rows: list[dict], batch_size: int = 64) -> list[dic
     model.eval()
     extended = [dict(row) for row in rows]
     for indices in batches_by_length(rows, batch_size):
-        batch = {key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()}
+        batch = {
+            key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()
+        }
         states = model.lower(batch["input_ids"], batch["attention_mask"]).cpu()
         for position, index in enumerate(indices):
             extended[index]["hidden_states"] = states[position, : len(rows[index]["input_ids"])].clone()
@@ -136,7 +142,9 @@ def with_lower_states(model, rows: list[dict], batch_size: int = 64) -> list[dic
 # ------------------------------------------------------------------------------------------ training
 
 
-def new_classifier(labels: tuple[str, ...], recipe: Recipe, name: str | None = None, multi_label: bool = False):
+def new_classifier(
+    labels: tuple[str, ...], recipe: Recipe, name: str | None = None, multi_label: bool = False
+):
     """Return (tokenizer, model): a BERT with a new head for `labels`, seeded and frozen as `recipe` says."""
     seed_everything(recipe.seed)
     tokenizer, model = models.load(
@@ -151,24 +159,31 @@ def new_classifier(labels: tuple[str, ...], recipe: Recipe, name: str | None = N
     return tokenizer, model.freeze(recipe.frozen_layers).to(device())
 
 
-def train(model, rows: list[dict], recipe: Recipe, validation: list[dict] | None = None, folder: Path | None = None) -> Result:
+def train(
+    model, rows: list[dict], recipe: Recipe, validation: list[dict] | None = None, folder: Path | None = None
+) -> Result:
     """Fine-tune `model` in place on `rows`, with a live line of progress, and return what happened.
 
     With `folder`, a checkpoint is written after each epoch, the best epoch's weights are loaded at
     the end, and a run that was cut off goes on from its last good checkpoint.
 
     Raises:
-        CheckpointError: `folder` holds a run with another recipe.
+        CheckpointError: `folder` holds a run with another recipe or another number of rows.
+        ValueError: the recipe has patience, and there are no validation rows.
     """
+    if recipe.patience and validation is None:
+        raise ValueError("patience needs validation rows: pass them, or set patience=0.")
     if folder is not None:
-        folder = _claim(Path(folder), recipe)
+        folder = _claim(Path(folder), recipe, len(rows))
     start = time.perf_counter()
     if recipe.frozen_layers and hasattr(model, "lower"):
         rows = with_lower_states(model, rows)
     with tempfile.TemporaryDirectory() as scratch, models.quiet():
         trainer = Trainer(
             model=model,
-            args=_arguments(recipe, folder or Path(scratch), validation is not None, folder is not None, len(rows)),
+            args=_arguments(
+                recipe, folder or Path(scratch), validation is not None, folder is not None, len(rows)
+            ),
             data_collator=collate,
             train_dataset=rows,
             eval_dataset=validation,
@@ -188,7 +203,10 @@ def optimizer(model, recipe: Recipe) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter, 2019) with one rate for the encoder and a higher one for the new head."""
     encoder = [p for name, p in model.named_parameters() if name.startswith("bert.") and p.requires_grad]
     head = [p for name, p in model.named_parameters() if not name.startswith("bert.")]
-    groups = [{"params": encoder, "lr": recipe.learning_rate}, {"params": head, "lr": recipe.head_learning_rate}]
+    groups = [
+        {"params": encoder, "lr": recipe.learning_rate},
+        {"params": head, "lr": recipe.head_learning_rate},
+    ]
     return torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=True)
 
 
@@ -236,8 +254,15 @@ def _by_epoch(log: list[dict]) -> list[dict]:
         if "loss" in entry:
             losses.append(entry["loss"])
         elif "eval_loss" in entry:
-            row = {"epoch": round(entry["epoch"]), "training loss": float(np.mean(losses)) if losses else None}
-            row |= {f"validation {key[5:]}": entry[key] for key in ("eval_loss", "eval_accuracy", "eval_f1") if key in entry}
+            row = {
+                "epoch": round(entry["epoch"]),
+                "training loss": float(np.mean(losses)) if losses else None,
+            }
+            row |= {
+                f"validation {key[5:]}": entry[key]
+                for key in ("eval_loss", "eval_accuracy", "eval_f1")
+                if key in entry
+            }
             history.append(row)
             losses = []
     return history
@@ -285,12 +310,14 @@ class ProgressLine(TrainerCallback):
 # ---------------------------------------------------------------------------------------- checkpoints
 
 
-def _claim(folder: Path, recipe: Recipe) -> Path:
-    """Make `folder`, or check that the run in it has the same recipe."""
+def _claim(folder: Path, recipe: Recipe, rows: int) -> Path:
+    """Make `folder`, or check that the run in it has the same recipe and as many rows."""
     folder.mkdir(parents=True, exist_ok=True)
-    note, wanted = folder / "recipe.json", json.dumps(recipe.__dict__, sort_keys=True)
+    note, wanted = folder / "recipe.json", json.dumps({**recipe.__dict__, "rows": rows}, sort_keys=True)
     if note.exists() and note.read_text() != wanted:
-        raise CheckpointError(f"{folder} holds a run with another recipe: choose another folder, or delete it to start over.")
+        raise CheckpointError(
+            f"{folder} holds a run with another recipe or other data: choose another folder, or delete it to start over."
+        )
     note.write_text(wanted)
     return folder
 
@@ -325,6 +352,14 @@ def checkpoint_problem(checkpoint: Path) -> str | None:
                 json.loads(path.read_text())
             else:
                 torch.load(path, map_location="cpu", weights_only=name != "rng_state.pth")
-        except (SafetensorError, ValueError, EOFError, OSError, RuntimeError, KeyError, pickle.UnpicklingError):
+        except (
+            SafetensorError,
+            ValueError,
+            EOFError,
+            OSError,
+            RuntimeError,
+            KeyError,
+            pickle.UnpicklingError,
+        ):
             return f"{name} is damaged"
     return None

