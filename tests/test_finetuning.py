@@ -17,7 +17,7 @@ from datasets import Dataset
 from helpers import ROOT, assert_one_line, truncate
 from transformers import TrainerCallback
 
-from utils import finetuning, models
+from utils import checkpoints, finetuning, models
 from utils.finetuning import CheckpointError, Recipe, train
 from utils.profile import get_profile
 
@@ -388,15 +388,15 @@ def spoil(path, how):
 def test_a_good_folder_gives_its_newest_checkpoint_and_says_nothing(finished, capsys):
     folder, _ = finished
     capsys.readouterr()
-    assert finetuning.last_good_checkpoint(folder) == str(folder / "checkpoint-18")
-    assert finetuning.last_good_checkpoint(folder.parent / "empty") is None
+    assert checkpoints.last_good_checkpoint(folder) == str(folder / "checkpoint-18")
+    assert checkpoints.last_good_checkpoint(folder.parent / "empty") is None
     assert capsys.readouterr().out == ""
 
 
 def test_checkpoints_are_ordered_by_number_not_by_name(finished):
     folder, _ = finished
     shutil.copytree(folder / "checkpoint-18", folder / "checkpoint-100")
-    assert finetuning.last_good_checkpoint(folder) == str(folder / "checkpoint-100")
+    assert checkpoints.last_good_checkpoint(folder) == str(folder / "checkpoint-100")
 
 
 def test_every_kind_of_damage_is_skipped_with_a_line(finished, tmp_path, capsys):
@@ -406,7 +406,7 @@ def test_every_kind_of_damage_is_skipped_with_a_line(finished, tmp_path, capsys)
             copy = shutil.copytree(folder, tmp_path / f"{name}-{how}")
             spoil(copy / "checkpoint-18" / name, how)
             capsys.readouterr()
-            assert finetuning.last_good_checkpoint(copy) == str(copy / "checkpoint-12"), (name, how)
+            assert checkpoints.last_good_checkpoint(copy) == str(copy / "checkpoint-12"), (name, how)
             problem = f"{name} is {'missing' if how == 'missing' else 'damaged'}"
             assert capsys.readouterr().out == f"Skipped checkpoint-18: {problem}.\n"
 

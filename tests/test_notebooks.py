@@ -1,5 +1,6 @@
 """The contract of the notebooks: what each committed notebook must keep to. It grows with the course."""
 
+import itertools
 import re
 from pathlib import Path
 
@@ -180,4 +181,4 @@ def test_headings_are_in_order(notebook):
         if re.match(r"#+ ", line)
     ]
     assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))

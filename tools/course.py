@@ -6,6 +6,7 @@ notebooks. Goes on after a failing notebook and then exits with 1.
 """
 
 import argparse
+import copy
 import html
 import math
 import os
@@ -13,11 +14,13 @@ import re
 import sys
 from pathlib import Path
 
+import latex2mathml.converter
 import nbformat
 from nbconvert import HTMLExporter
 from notebook_runs import ROOT, Run, code_cells, notebook_paths, run
 from tqdm import tqdm
 
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?! )([^$\n]+?)(?<! )\$", re.DOTALL)
 BUILD = ROOT / "build" / "course"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The BERT workshop</title>
 <style>body{{font:16px/1.5 sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}}td,th{{padding:.3rem 1rem .3rem 0;text-align:left}}</style>
@@ -66,11 +69,26 @@ def main(arguments: list[str]) -> int:
 
 def write_page(path: Path, result: Run) -> str:
     """Write one notebook as HTML and return its row of the index."""
-    body, _ = HTMLExporter().from_notebook_node(result.notebook, resources={"metadata": {"name": path.stem}})
+    body, _ = HTMLExporter().from_notebook_node(
+        with_mathml(result.notebook), resources={"metadata": {"name": path.stem}}
+    )
     replace_text(BUILD / f"{path.stem}.html", body.replace('.ipynb"', '.html"'))
     cells = (f"{result.seconds:.0f} s", f"{result.peak:.1f} GB", html.escape(result.error or "ok"))
     columns = "".join(f"<td>{cell}</td>" for cell in cells)
     return f'<tr><td><a href="{path.stem}.html">{path.stem}</a></td>{columns}</tr>'
+
+
+def with_mathml(notebook):
+    """Return a copy whose formulas are MathML, so that the pages show them without a network."""
+    notebook = copy.deepcopy(notebook)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = FORMULA.sub(lambda found: mathml(found[1] or found[2], bool(found[1])), cell.source)
+    return notebook
+
+
+def mathml(formula: str, block: bool) -> str:
+    return latex2mathml.converter.convert(formula, display="block" if block else "inline").replace("\n", "")
 
 
 def store(path: Path, result: Run) -> None:

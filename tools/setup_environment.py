@@ -41,7 +41,7 @@ def ready():
 
 
 def check_python():
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036
         found = ".".join(map(str, sys.version_info[:2]))
         stop(
             "The course needs Python 3.11 or later, and this is "

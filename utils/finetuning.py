@@ -5,8 +5,6 @@ similar length, no dropout, and frozen lower layers whose output is computed onc
 Not for metrics or decoding of one task; those live in the task's own module.
 """
 
-import json
-import pickle
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -15,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from datasets import Dataset
-from safetensors import SafetensorError, safe_open
 from sklearn.metrics import accuracy_score, f1_score
 from torch.nn.utils.rnn import pad_sequence
 from transformers import EarlyStoppingCallback, PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from utils import models
+from utils.checkpoints import claim, last_good_checkpoint
+from utils.classifier import mean_pool
 from utils.profile import Profile, device, dtype, get_profile, seed_everything
 
 
@@ -55,10 +54,6 @@ class Result:
     seconds: float
     history: list[dict] = field(default_factory=list)
     folder: Path | None = None
-
-
-class CheckpointError(RuntimeError):
-    """A run cannot go on; the message is one sentence with the remedy."""
 
 
 # ---------------------------------------------------------------------------------- text to tensors
@@ -117,7 +112,7 @@ def embed(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
             key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()
         }
         output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
-        vectors[indices] = models.mean_pool(output, batch["attention_mask"]).float().cpu().numpy()
+        vectors[indices] = mean_pool(output, batch["attention_mask"]).float().cpu().numpy()
     return vectors
 
 
@@ -174,7 +169,7 @@ def train(
     if recipe.patience and validation is None:
         raise ValueError("patience needs validation rows: pass them, or set patience=0.")
     if folder is not None:
-        folder = _claim(Path(folder), recipe, len(rows))
+        folder = claim(Path(folder), recipe.__dict__ | {"rows": len(rows)})
     start = time.perf_counter()
     if recipe.frozen_layers and hasattr(model, "lower"):
         rows = with_lower_states(model, rows)
@@ -305,61 +300,3 @@ class ProgressLine(TrainerCallback):
             self.handle = display.display(display.Pretty(text), display_id=True)
         else:
             self.handle.update(display.Pretty(text))
-
-
-# ---------------------------------------------------------------------------------------- checkpoints
-
-
-def _claim(folder: Path, recipe: Recipe, rows: int) -> Path:
-    """Make `folder`, or check that the run in it has the same recipe and as many rows."""
-    folder.mkdir(parents=True, exist_ok=True)
-    note, wanted = folder / "recipe.json", json.dumps({**recipe.__dict__, "rows": rows}, sort_keys=True)
-    if note.exists() and note.read_text() != wanted:
-        raise CheckpointError(
-            f"{folder} holds a run with another recipe or other data: choose another folder, or delete it to start over."
-        )
-    note.write_text(wanted)
-    return folder
-
-
-def last_good_checkpoint(folder: Path) -> str | None:
-    """Return the newest complete checkpoint in `folder`, or None; say which damaged ones were skipped."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]), reverse=True)
-    for checkpoint in found:
-        problem = checkpoint_problem(checkpoint)
-        if problem is None:
-            return str(checkpoint)
-        print(f"Skipped {checkpoint.name}: {problem}.")
-    if found:
-        print("No complete checkpoint is left: the run starts from the beginning.")
-    return None
-
-
-def checkpoint_problem(checkpoint: Path) -> str | None:
-    """Say what is missing or damaged in a Trainer checkpoint; None if a resume would be exact.
-
-    A missing optimizer file would not stop the Trainer: it would go on with other results.
-    """
-    for name in ("model.safetensors", "trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth"):
-        path = checkpoint / name
-        if not path.is_file():
-            return f"{name} is missing"
-        try:
-            if path.suffix == ".safetensors":
-                with safe_open(path, framework="pt") as file:
-                    file.keys()
-            elif path.suffix == ".json":
-                json.loads(path.read_text())
-            else:
-                torch.load(path, map_location="cpu", weights_only=name != "rng_state.pth")
-        except (
-            SafetensorError,
-            ValueError,
-            EOFError,
-            OSError,
-            RuntimeError,
-            KeyError,
-            pickle.UnpicklingError,
-        ):
-            return f"{name} is damaged"
-    return None
