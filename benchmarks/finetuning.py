@@ -37,8 +37,8 @@ MAX_LENGTH = {"sst2": 128, "imdb": 256, "cola": 128, "rte": 256, "mrpc": 128}
 SHORT = Recipe(
     epochs=2, batch_size=32, learning_rate=2e-4, head_learning_rate=1e-3, frozen_layers=3, max_length=128
 )
-LONG = replace(SHORT, batch_size=16, frozen_layers=4, max_length=256)
-ALL_ROWS = replace(SHORT, epochs=2, batch_size=64, frozen_layers=1)
+LONG = replace(SHORT, batch_size=16, max_length=256)
+ALL_ROWS = replace(SHORT, batch_size=64, learning_rate=1.5e-4, frozen_layers=2)
 
 
 @dataclass

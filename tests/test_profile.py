@@ -134,3 +134,9 @@ def test_the_summary_is_one_screen_and_names_what_counts(name):
 def test_the_summary_warns_of_little_memory(monkeypatch):
     monkeypatch.setattr(profile.psutil, "virtual_memory", lambda: type("Memory", (), {"total": 2 * 2**30}))
     assert "close other programs" in profile.summary()
+
+
+def test_a_backbone_by_setting_stands_alone(monkeypatch):
+    assert profile.get_profile("full").multilingual_backbone
+    monkeypatch.setenv("BERT_WORKSHOP_BACKBONE", "google-bert/bert-base-uncased")
+    assert profile.get_profile("full").multilingual_backbone == ""

@@ -86,9 +86,9 @@ PROFILES = {
 def get_profile(name: str | None = None) -> Profile:
     """Return the profile called `name`, or the one that BERT_WORKSHOP_PROFILE names, or "quick".
 
-    Three more settings replace one knob each: BERT_WORKSHOP_BACKBONE (a Hub id or a folder),
-    BERT_WORKSHOP_DATASET (a data set for notebook 06) and BERT_WORKSHOP_ROWS (training examples,
-    for a slower or a faster machine).
+    Three more settings replace a knob: BERT_WORKSHOP_BACKBONE (a Hub id or a folder; it then stands
+    alone, without the profile's multilingual BERT), BERT_WORKSHOP_DATASET (a data set for notebook
+    06) and BERT_WORKSHOP_ROWS (training examples, for a slower or a faster machine).
 
     Raises:
         SettingError: unknown profile, or BERT_WORKSHOP_ROWS is not a whole number above 0.
@@ -100,7 +100,7 @@ def get_profile(name: str | None = None) -> Profile:
         )
     profile = PROFILES[name]
     if backbone := os.environ.get("BERT_WORKSHOP_BACKBONE"):
-        profile = replace(profile, backbone=backbone)
+        profile = replace(profile, backbone=backbone, multilingual_backbone="")
     if dataset := os.environ.get("BERT_WORKSHOP_DATASET"):
         profile = replace(profile, classification=dataset)
     if rows := os.environ.get("BERT_WORKSHOP_ROWS"):
