@@ -8,6 +8,7 @@ notebooks. Goes on after a failing notebook and then exits with 1.
 import argparse
 import copy
 import html
+import itertools
 import math
 import os
 import re
@@ -21,6 +22,8 @@ from notebook_runs import ROOT, Run, code_cells, notebook_paths, run
 from tqdm import tqdm
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?! )([^$\n]+?)(?<! )\$", re.DOTALL)
+WIDGET = "application/vnd.jupyter.widget-view+json"
+WRAP = "<style>.highlight pre { white-space: pre-wrap; }</style></head>"  # no code cut at the right
 BUILD = ROOT / "build" / "course"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The BERT workshop</title>
 <style>body{{font:16px/1.5 sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}}td,th{{padding:.3rem 1rem .3rem 0;text-align:left}}</style>
@@ -59,6 +62,7 @@ def main(arguments: list[str]) -> int:
                 file=sys.stdout,
             )
             sys.stdout.flush()
+            describe_figures(result.notebook)
             if options.store and not result.error:
                 store(path, result)
             rows.append(write_page(path, result))
@@ -70,21 +74,32 @@ def main(arguments: list[str]) -> int:
 def write_page(path: Path, result: Run) -> str:
     """Write one notebook as HTML and return its row of the index."""
     body, _ = HTMLExporter().from_notebook_node(
-        with_mathml(result.notebook), resources={"metadata": {"name": path.stem}}
+        for_reading(result.notebook), resources={"metadata": {"name": path.stem}}
     )
-    replace_text(BUILD / f"{path.stem}.html", body.replace('.ipynb"', '.html"'))
+    replace_text(BUILD / f"{path.stem}.html", body.replace('.ipynb"', '.html"').replace("</head>", WRAP))
     cells = (f"{result.seconds:.0f} s", f"{result.peak:.1f} GB", html.escape(result.error or "ok"))
     columns = "".join(f"<td>{cell}</td>" for cell in cells)
     return f'<tr><td><a href="{path.stem}.html">{path.stem}</a></td>{columns}</tr>'
 
 
-def with_mathml(notebook):
-    """Return a copy whose formulas are MathML, so that the pages show them without a network."""
+def for_reading(notebook):
+    """Return a copy for a page: formulas as MathML (no network needed), alt text in place, no dead widgets."""
     notebook = copy.deepcopy(notebook)
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             cell.source = FORMULA.sub(lambda found: mathml(found[1] or found[2], bool(found[1])), cell.source)
+        else:
+            cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
     return notebook
+
+
+def describe_figures(notebook) -> None:
+    """Give each figure the alt text that stands in the markdown below it."""
+    for cell, below in itertools.pairwise(notebook.cells):
+        text = re.match(r"\*\*Alt text\.\*\* (.+)", below.source)
+        for output in cell.get("outputs", []):
+            if text and "image/png" in output.get("data", {}):
+                output.metadata["image/png"] = {"alt": text[1]}
 
 
 def mathml(formula: str, block: bool) -> str:

@@ -41,6 +41,7 @@ def confusion(labels, guesses, names: tuple[str, ...], title: str) -> Axes:
         counts, annot=True, fmt="d", cmap="Greys", cbar=False, xticklabels=names, yticklabels=names, ax=axes
     )
     axes.set(xlabel="the model's guess", ylabel="the label", title=title)
+    axes.tick_params(axis="y", rotation=0)
     return axes
 
 
@@ -57,7 +58,7 @@ def calibration(probabilities: np.ndarray, correct: np.ndarray, title: str, bins
     axes.plot([low, 1], [low, 1], color="grey", linestyle=":", label="perfectly calibrated")
     axes.plot(table["confidence"], table["accuracy"], marker="o", label="this model")
     axes.set(xlabel="mean confidence of the bin", ylabel="share of right guesses", title=title)
-    axes.legend()
+    axes.legend(loc="lower right")
     return axes
 
 

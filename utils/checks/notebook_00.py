@@ -22,6 +22,8 @@ def _cosine_problem(answer) -> str | None:
         return "you divided by the sum of the squares; the length is the square root of it, one for each vector, multiplied."
     if not math.isclose(value, 0.96):
         return f"[3, 4] and [4, 3] give {value:.3g}; it must be 24 / (5 * 5)."
+    if abs(answer([1.0, 0.0, 2.0], [2.0, 0.0, -1.0])) > 1e-9:
+        return "you used only the first two numbers of each list; vectors may be longer."
     if not math.isclose(answer([1.0, 0.0, 2.0], [-2.0, 0.0, -4.0]), -1.0):
         return "two vectors that point in opposite directions must give -1."
     return None
@@ -42,18 +44,34 @@ def _nearest_problem(answer) -> str | None:
     return f"for [0.1, 0.8, -0.9, 0.3] it gives {index!r}; the highest value is at place 1."
 
 
-FAMILIES = {"BERT": "encoder", "GPT": "decoder", "T5": "encoder-decoder"}
+READ = 3  # of six tokens, the encoder-decoder reads three and writes three
 
 
-def _families_problem(answer) -> str | None:
-    if not isinstance(answer, dict) or set(answer) != set(FAMILIES):
-        return f"give a dictionary with exactly the keys {', '.join(FAMILIES)}."
-    if answer["BERT"] != "encoder":
-        return "BERT reads in both directions at once and writes nothing: which family is that?"
-    if answer["GPT"] != "decoder":
-        return "GPT predicts the next token from those before it: which family is that?"
-    if answer["T5"] != "encoder-decoder":
-        return "T5 reads one text with one half and writes another with the other half: which family is that?"
+def may_look(family: str, row: int, column: int) -> bool:
+    if family == "encoder":
+        return True
+    if family == "decoder":
+        return column <= row
+    return column < READ or (row >= READ and column <= row)
+
+
+def _may_look_problem(answer) -> str | None:
+    def wrong(family: str) -> list[tuple[int, int]]:
+        places = [(row, column) for row in range(6) for column in range(6)]
+        return [place for place in places if bool(answer(family, *place)) != may_look(family, *place)]
+
+    if wrong("encoder"):
+        return f"in an encoder every token sees all others, so token {wrong('encoder')[0][0]} sees token {wrong('encoder')[0][1]}."
+    row, column = (wrong("decoder") or [(None, None)])[0]
+    if row is not None and row == column:
+        return f"in a decoder each token also sees itself: row {row}, column {column} must be True."
+    if row is not None:
+        return f"in a decoder token {row} must {'' if column < row else 'not '}see token {column}: only what came before."
+    row, column = (wrong("encoder-decoder") or [(None, None)])[0]
+    if row is not None and row < READ:
+        return f"in the encoder-decoder tokens 0 to 2 are read: token {row} must {'' if column < READ else 'not '}see token {column}."
+    if row is not None:
+        return f"in the encoder-decoder token {row} is written: it must {'' if column <= row else 'not '}see token {column}."
     return None
 
 
@@ -66,6 +84,7 @@ EXERCISES = {
             (lambda a, b: sum(x * y for x, y in zip(a, b, strict=True)), "dot product"),
             (lambda a, b: sum(x * y for x, y in zip(a, b, strict=True)) / math.hypot(*a), "both vectors"),
             (lambda a, b: math.dist(a, b), "must be 24"),
+            (lambda a, b: (a[0] * b[0] + a[1] * b[1]) / math.hypot(*a[:2]) / math.hypot(*b[:2]), "first two"),
         ),
     ),
     "00.2": Exercise(
@@ -78,13 +97,14 @@ EXERCISES = {
         ),
     ),
     "00.3": Exercise(
-        "three families",
-        FAMILIES,
-        _families_problem,
+        "who may look at whom",
+        may_look,
+        _may_look_problem,
         (
-            ({"BERT": "decoder", "GPT": "encoder", "T5": "encoder-decoder"}, "both directions"),
-            ({"BERT": "encoder", "GPT": "encoder-decoder", "T5": "decoder"}, "next token"),
-            ("encoder", "keys"),
+            (lambda family, row, column: column <= row, "in an encoder"),
+            (lambda family, row, column: family == "encoder" or column < row, "itself"),
+            (lambda family, row, column: family == "encoder" or column >= row, "only what came before"),
+            (lambda family, row, column: family == "encoder" or column <= row, "are read"),
         ),
     ),
 }
