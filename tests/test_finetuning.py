@@ -18,7 +18,8 @@ from helpers import ROOT, assert_one_line, truncate
 from transformers import TrainerCallback
 
 from utils import checkpoints, finetuning, models
-from utils.finetuning import CheckpointError, Recipe, train
+from utils.checkpoints import CheckpointError
+from utils.finetuning import Recipe, train
 from utils.profile import get_profile
 
 LABELS = ("bad", "good")

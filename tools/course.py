@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$(?! )([^$\n]+?)(?<! )\$", re.DOTALL)
 WIDGET = "application/vnd.jupyter.widget-view+json"
+NO_ALT = "No description has been provided for this image"  # what nbconvert writes
 WRAP = "<style>.highlight pre { white-space: pre-wrap; }</style></head>"  # no code cut at the right
 BUILD = ROOT / "build" / "course"
 PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>The BERT workshop</title>
@@ -76,6 +77,10 @@ def write_page(path: Path, result: Run) -> str:
     body, _ = HTMLExporter().from_notebook_node(
         for_reading(result.notebook), resources={"metadata": {"name": path.stem}}
     )
+    for output in (output for cell in result.notebook.cells for output in cell.get("outputs", [])):
+        if "alt" in output.get("metadata", {}).get("image/png", {}):
+            alt = html.escape(output.metadata["image/png"]["alt"])
+            body = body.replace(f'alt="{NO_ALT}"', f'alt="{alt}"', 1)  # the figures come in the same order
     replace_text(BUILD / f"{path.stem}.html", body.replace('.ipynb"', '.html"').replace("</head>", WRAP))
     cells = (f"{result.seconds:.0f} s", f"{result.peak:.1f} GB", html.escape(result.error or "ok"))
     columns = "".join(f"<td>{cell}</td>" for cell in cells)
