@@ -88,7 +88,7 @@ def get_profile(name: str | None = None) -> Profile:
 
     Three more settings replace a knob: BERT_WORKSHOP_BACKBONE (a Hub id or a folder; it then stands
     alone, without the profile's multilingual BERT), BERT_WORKSHOP_DATASET (a data set for notebook
-    06) and BERT_WORKSHOP_ROWS (training examples, for a slower or a faster machine).
+    06) and BERT_WORKSHOP_ROWS (training examples, and at most as many to score on).
 
     Raises:
         SettingError: unknown profile, or BERT_WORKSHOP_ROWS is not a whole number above 0.
@@ -108,8 +108,14 @@ def get_profile(name: str | None = None) -> Profile:
             raise SettingError(
                 f"BERT_WORKSHOP_ROWS={rows!r} is no number of rows: set it to a whole number above 0."
             )
-        sizes = tuple(size for size in profile.data_sizes if size < int(rows))
-        profile = replace(profile, rows=int(rows), data_sizes=(*sizes, int(rows)))
+        count = int(rows)
+        profile = replace(
+            profile,
+            rows=count,
+            evaluation_rows=min(profile.evaluation_rows, count),
+            overfit_rows=min(profile.overfit_rows, count),
+            data_sizes=(*(size for size in profile.data_sizes if size < count), count),
+        )
     return profile
 
 
