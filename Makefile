@@ -19,7 +19,7 @@ setup:
 	@$(PYTHON) tools/setup_environment.py
 
 lab: setup
-	@$(BIN)/jupyter lab --ip=127.0.0.1 $(AS_ROOT) notebooks/00_start_here.ipynb
+	@$(BIN)/jupyter lab --ip=127.0.0.1 $(AS_ROOT) --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
 
 test: setup
 	@$(BIN)/ruff check .
