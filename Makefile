@@ -32,6 +32,7 @@ course: setup
 bench: setup
 	@$(BIN)/python benchmarks/finetuning.py --dataset sst2 --rows 1000 --seeds 3 --json build/bench/finetuning_sst2.json
 	@$(BIN)/python benchmarks/finetuning.py --dataset imdb --rows 1000 --seeds 3 --json build/bench/finetuning_imdb.json
+	@$(BIN)/python benchmarks/finetuning.py --dataset sst2 --rows 0 --seeds 1 --only course --json build/bench/finetuning_sst2_all.json
 
 notebooks: setup
 	@$(BIN)/python tools/course.py --store
