@@ -51,7 +51,8 @@ def test_each_setting_replaces_its_knobs_and_no_other(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("rows", "sizes"), [("10", (10,)), ("32", (32,)), ("129", (32, 128, 129)), ("9000", (32, 128, 300, 9000))]
+    ("rows", "sizes"),
+    [("10", (2, 10)), ("32", (8, 32)), ("129", (32, 128, 129)), ("9000", (32, 128, 300, 9000))],
 )
 def test_the_data_sizes_rise_and_end_with_the_rows(monkeypatch, rows, sizes):
     quick = dataclasses.replace(profile.PROFILES["quick"], rows=300, data_sizes=(32, 128, 300))

@@ -109,12 +109,13 @@ def get_profile(name: str | None = None) -> Profile:
                 f"BERT_WORKSHOP_ROWS={rows!r} is no number of rows: set it to a whole number above 0."
             )
         count = int(rows)
+        smaller = [size for size in profile.data_sizes if size < count] or [max(1, count // 4)]
         profile = replace(
             profile,
             rows=count,
             evaluation_rows=min(profile.evaluation_rows, count),
             overfit_rows=min(profile.overfit_rows, count),
-            data_sizes=(*(size for size in profile.data_sizes if size < count), count),
+            data_sizes=(*smaller, count),
         )
     return profile
 
