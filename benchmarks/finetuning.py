@@ -31,7 +31,7 @@ from transformers import (
 
 from utils import data, finetuning, models
 from utils.finetuning import Recipe
-from utils.profile import MINILM, SettingError, device, dtype, get_profile, seed_everything, set_threads
+from utils.profile import SettingError, device, dtype, get_profile, seed_everything, set_threads
 
 MAX_LENGTH = {"sst2": 128, "imdb": 256, "cola": 128, "rte": 256, "mrpc": 128}
 SHORT = Recipe(
@@ -219,7 +219,6 @@ def report(options, runs: list[dict]) -> dict:
         "dataset": options.dataset,
         "rows": options.rows,
         "backbone": get_profile().backbone,
-        "minilm": MINILM,
     }
     return settings | {"dtype": str(dtype()), "device": str(device()), "runs": runs}
 
