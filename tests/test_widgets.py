@@ -1,5 +1,7 @@
 """Widgets: they call the notebook's function at once and on every change, and show what it returns."""
 
+import numpy as np
+
 from utils import widgets
 
 
@@ -30,3 +32,37 @@ def test_a_function_that_returns_nothing_shows_no_none(capsys):
     widgets.try_text(lambda text: print("drawn"), "x")
     shown = capsys.readouterr().out
     assert "drawn" in shown and "None" not in shown
+
+
+def test_explore_runs_on_the_text_and_on_each_choice(capsys):
+    seen = []
+    parts = widgets.explore(
+        lambda *a, **k: seen.append((a, k)), "a cat", layer=range(6), head=range(1, 3)
+    ).children
+    text, layer, head, _ = parts
+    assert (layer.description, head.description, list(head.options)) == ("layer", "head", [1, 2])
+    layer.value = 4
+    text.value = "a dog"
+    assert seen == [
+        (("a cat",), {"layer": 0, "head": 1}),
+        (("a cat",), {"layer": 4, "head": 1}),
+        (("a dog",), {"layer": 4, "head": 1}),
+    ]
+
+
+def test_paint_gives_the_grid_as_it_stands(capsys):
+    seen = []
+    rows = widgets.paint(
+        lambda grid: seen.append(grid.tolist()), np.array([[True, False], [False, True]])
+    ).children
+    rows[0].children[1].value = True
+    assert seen == [[[True, False], [False, True]], [[True, True], [False, True]]]
+
+
+def test_an_input_that_is_refused_shows_its_sentence_and_no_traceback(capsys):
+    def refuse(text):
+        raise ValueError("expected a word, got none.")
+
+    widgets.try_text(refuse, "")
+    shown = capsys.readouterr()
+    assert shown.out.strip() == "expected a word, got none." and "Traceback" not in shown.err
