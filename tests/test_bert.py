@@ -56,7 +56,9 @@ def assert_equal_gradients(ours, theirs):
     for name, parameter in ours.named_parameters():
         expected = gradients[their_name(name)]
         scale = expected.norm()
-        if name.endswith("key.bias"):  # 0 but for rounding: softmax takes no notice of it; so by the queries' scale
+        if name.endswith(
+            "key.bias"
+        ):  # 0 but for rounding: softmax takes no notice of it; so by the queries' scale
             scale = gradients[their_name(name.replace("key", "query"))].norm()
         assert (parameter.grad - expected).norm() <= 1e-4 * scale, name
         compared += 1

@@ -4,13 +4,10 @@ import dataclasses
 import json
 import shutil
 
-import numpy as np
 import pytest
 from datasets import Dataset
 from helpers import assert_one_line, hub_folder, truncate
 from huggingface_hub import constants
-from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 
 from utils import data
 from utils.data import SCHEMAS, SOURCES, DataError, load, load_classification, read_jsonl
@@ -212,37 +209,6 @@ def test_no_product_is_in_two_splits(reviews):
     for row in reviews:
         splits.setdefault(row["product"], set()).add(row["split"])
     assert [product for product, where in splits.items() if len(where) > 1] == []
-
-
-def nearest(texts: list[str], others: list[str]) -> np.ndarray:
-    """Return the Jaccard similarity of character 5-grams of every text with every other, exactly."""
-    grams = CountVectorizer(analyzer="char", ngram_range=(5, 5), binary=True, dtype=np.int32)
-    counts = grams.fit_transform(texts + others)
-    a, b = counts[: len(texts)], counts[len(texts) :]
-    shared = (a @ b.T).toarray()
-    return shared / (a.sum(1).reshape(-1, 1) + b.sum(1).reshape(1, -1) - shared)
-
-
-def test_the_measure_of_nearness_is_right():
-    assert nearest(["abcdef"], ["abcdef", "abcdeX", "uvwxyz"]).tolist() == [[1.0, 1 / 3, 0.0]]
-
-
-@pytest.mark.parametrize("pair", [("train", "validation"), ("train", "test"), ("validation", "test")])
-def test_no_near_duplicate_crosses_a_split(reviews, pair):
-    first, second = ([row for row in reviews if row["split"] == split] for split in pair)
-    near = nearest([row["text"] for row in first], [row["text"] for row in second])
-    pairs = [(first[i]["review_id"], second[j]["review_id"]) for i, j in np.argwhere(near > 0.5)]
-    assert pairs == []
-
-
-def test_counting_words_finds_the_sentiment_often_but_not_always(reviews):
-    english = [row for row in reviews if row["language"] == "en"]
-    train, test = ([row for row in english if row["split"] == split] for split in ("train", "test"))
-    vectors = TfidfVectorizer(sublinear_tf=True)
-    model = LogisticRegression(C=10, max_iter=1000)
-    model.fit(vectors.fit_transform([row["text"] for row in train]), [row["sentiment"] for row in train])
-    score = model.score(vectors.transform([row["text"] for row in test]), [row["sentiment"] for row in test])
-    assert 0.65 <= score <= 0.90
 
 
 # ---------------------------------------------------------------------------------------- public data

@@ -20,7 +20,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 sys.path.append(str(ROOT / "tools"))
-import card
+import cards
 import readme
 
 from utils import data
@@ -104,8 +104,9 @@ def test_the_address_stands_in_no_source_but_pyproject():
                 assert ADDRESS not in path.read_text(encoding="utf-8"), path
 
 
-def test_the_card_of_the_reviews_counts_right():
-    assert card.counts(data.load_classification("reviews")) in (ROOT / "data/reviews/CARD.md").read_text(
+@pytest.mark.parametrize("name", cards.COUNTED)
+def test_the_cards_count_right(name):
+    assert cards.counts(name, data.load(name)) in (ROOT / "data" / name / "CARD.md").read_text(
         encoding="utf-8"
     )
 
