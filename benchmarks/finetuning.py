@@ -38,7 +38,10 @@ SHORT = Recipe(
     epochs=2, batch_size=32, learning_rate=2e-4, head_learning_rate=1e-3, frozen_layers=3, max_length=128
 )
 LONG = replace(SHORT, batch_size=16, max_length=256)
-ALL_ROWS = replace(SHORT, batch_size=64, learning_rate=1.5e-4, frozen_layers=2)
+# For 67,000 rows: 90.0% on SST-2, where 2 frozen layers, 2 epochs and no dropout gave 89.4% (one seed each).
+ALL_ROWS = replace(
+    SHORT, epochs=3, batch_size=32, learning_rate=1e-4, frozen_layers=0, dropout=0.1, weight_decay=0.01
+)
 
 
 @dataclass
@@ -173,14 +176,15 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--rows", type=int, default=1000, help="training rows; 0 for all")
     parser.add_argument("--evaluation-rows", type=int, default=1000, help="test rows, the same for every run")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="3 races on seeds that no choice has seen")
     parser.add_argument("--only", nargs="*", help="a choice of stock, common, course")
     parser.add_argument("--frozen", type=int, help="frozen layers of our recipe, if not the recipe's own")
     parser.add_argument("--epochs", type=int, help="epochs of our recipe, if not the recipe's own")
     parser.add_argument("--ladder", action="store_true", help="show what each part of our recipe brings")
     parser.add_argument("--json", type=Path, help="write every run to this file")
     options = parser.parse_args(arguments)
-    if options.rows < 0 or options.seeds < 1:
-        parser.error("--rows must be 0 or more, and --seeds 1 or more")
+    if min(options.rows, options.first_seed) < 0 or options.seeds < 1:
+        parser.error("--rows and --first-seed must be 0 or more, and --seeds 1 or more")
     if unknown := set(options.only or ()) - set(contestants(options)):
         parser.error(f"--only: there is no recipe {' or '.join(sorted(unknown))} here")
     try:
@@ -197,7 +201,7 @@ def race(options) -> list[dict]:
     data.datasets.disable_progress_bars()
     finetuning.ProgressLine._write = lambda self, text, final: None  # one line a run is enough here
     runs = []
-    for seed in range(options.seeds):
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
         task = prepare(options.dataset, options.rows, options.evaluation_rows, seed)
         for name, run in contestants(options).items():
             seconds, tokenizer, model = run(task, seed)
