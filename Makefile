@@ -4,13 +4,14 @@ BIN := .venv/bin
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup lab test course bench notebooks readme lock
+.PHONY: help setup lab test course bench data notebooks readme lock
 
 help:
 	@echo "make lab      open the course in JupyterLab (sets everything up the first time)"
 	@echo "make test     lint, unit tests, and every notebook rerun and compared"
 	@echo "make course   run all notebooks, write readable HTML to build/course/"
 	@echo "make bench    race the course's recipes against stock ones (long; needs public data)"
+	@echo "make data     build the derived data, validate all of it, rewrite the cards' tables (for authors)"
 	@echo "make notebooks  rerun the notebooks and store their outputs (for authors)"
 	@echo "make readme   rewrite the README's table, badges and bootstrap cells (for authors)"
 	@echo "make lock     regenerate requirements.txt (for maintainers)"
@@ -33,6 +34,11 @@ bench: setup
 	@$(BIN)/python benchmarks/finetuning.py --dataset sst2 --rows 1000 --seeds 3 --json build/bench/finetuning_sst2.json
 	@$(BIN)/python benchmarks/finetuning.py --dataset imdb --rows 1000 --seeds 3 --json build/bench/finetuning_imdb.json
 	@$(BIN)/python benchmarks/finetuning.py --dataset sst2 --rows 0 --seeds 1 --only course --json build/bench/finetuning_sst2_all.json
+
+data: setup
+	@$(BIN)/python tools/build_data.py
+	@$(BIN)/python tools/validate_data.py
+	@$(BIN)/python tools/cards.py
 
 notebooks: setup
 	@$(BIN)/python tools/course.py --store

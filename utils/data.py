@@ -3,7 +3,7 @@
 Not for turning text into tensors (`finetuning`) and not for corpora without labels (`corpus`).
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import datasets
@@ -12,102 +12,11 @@ from huggingface_hub import constants, snapshot_download
 
 from utils.models import sha256
 from utils.profile import ROOT
-from utils.schemas import SCHEMAS, DataError, read_jsonl
+from utils.schemas import ROW_CHECKS, SCHEMAS, DataError, read_jsonl, read_squad
+from utils.sources import SOURCES, Source
 
 datasets.disable_progress_bars()
 FOLDER = ROOT / "data"
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a data set comes from, and which of its columns hold text and label."""
-
-    splits: dict[str, int]  # published rows of each split; the first one is for training
-    text: tuple[str, ...]
-    label: str
-    labels: tuple[str, ...] = ()  # names of the classes 0, 1, …; empty for a number or a span
-    repository: str = ""  # on the Hub; empty for the course's own data
-    revision: str = ""
-    config: str = ""  # folder of the parquet files in the repository
-
-
-GLUE = {"repository": "nyu-mll/glue", "revision": "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"}
-PAIR = ("sentence1", "sentence2")
-SOURCES = {
-    "reviews": Source(
-        splits={"train": 1428, "validation": 476, "test": 476},
-        text=("title", "content"),
-        label="sentiment",
-        labels=("negative", "positive"),
-    ),
-    "imdb": Source(
-        splits={"train": 25000, "test": 25000},
-        text=("text",),
-        label="label",
-        labels=("negative", "positive"),
-        repository="stanfordnlp/imdb",
-        revision="e6281661ce1c48d982bc483cf8a173c1bbeb5d31",
-        config="plain_text",
-    ),
-    "sst2": Source(
-        {"train": 67349, "validation": 872},
-        ("sentence",),
-        "label",
-        ("negative", "positive"),
-        **GLUE,
-        config="sst2",
-    ),
-    "cola": Source(
-        {"train": 8551, "validation": 1043},
-        ("sentence",),
-        "label",
-        ("unacceptable", "acceptable"),
-        **GLUE,
-        config="cola",
-    ),
-    "rte": Source(
-        {"train": 2490, "validation": 277},
-        PAIR,
-        "label",
-        ("entailment", "not_entailment"),
-        **GLUE,
-        config="rte",
-    ),
-    "stsb": Source({"train": 5749, "validation": 1500}, PAIR, "label", **GLUE, config="stsb"),
-    "mrpc": Source(
-        {"train": 3668, "validation": 408, "test": 1725},
-        PAIR,
-        "label",
-        ("not_equivalent", "equivalent"),
-        **GLUE,
-        config="mrpc",
-    ),
-    "ag_news": Source(
-        splits={"train": 120000, "test": 7600},
-        text=("text",),
-        label="label",
-        labels=("World", "Sports", "Business", "Sci/Tech"),
-        repository="fancyzhx/ag_news",
-        revision="eb185aade064a813bc0b7f42de02595523103ca4",
-        config="data",
-    ),
-    "squad": Source(
-        splits={"train": 87599, "validation": 10570},
-        text=("question", "context"),
-        label="answers",
-        repository="rajpurkar/squad",
-        revision="7b6d24c440a36b6815f21b70d25016731768db1f",
-        config="plain_text",
-    ),
-    "squad_v2": Source(
-        splits={"train": 130319, "validation": 11873},
-        text=("question", "context"),
-        label="answers",
-        repository="rajpurkar/squad_v2",
-        revision="3ffb306f725f7d2ce8394bc1873b24868140c412",
-        config="squad_v2",
-    ),
-}
 
 
 def load(name: str) -> DatasetDict:
@@ -168,7 +77,7 @@ def load_classification(name: str, validation_rows: int = 1000, seed: int = 0) -
     names = {label: index for index, label in enumerate(source.labels)}
 
     def simplify(row: dict) -> dict:
-        parts = [row[column].strip() for column in source.text]
+        parts = [row[column].strip() for column in source.text if row[column]]
         parts = [part if part.endswith((".", "?", "!")) else f"{part}." for part in parts[:-1]] + parts[-1:]
         return {**row, "text": " ".join(parts), "label": names.get(row[source.label], row[source.label])}
 
@@ -225,15 +134,26 @@ def verify_checksum(path: Path) -> None:
 
 
 def _load_own(name: str, source: Source) -> DatasetDict:
-    path = FOLDER / name / f"{name}.jsonl"
+    folder = FOLDER / source.folder
+    if source.folder not in SCHEMAS:  # SQuAD v2 JSON, one file a split
+        return DatasetDict(
+            {split: Dataset.from_list(_read(folder / f"{split}.json", read_squad)) for split in source.splits}
+        )
+    columns, together = SCHEMAS[source.folder], ROW_CHECKS.get(source.folder)
+    rows = _read(folder / f"{source.folder}.jsonl", lambda path: read_jsonl(path, columns, together))
+    parts = {split: [row for row in rows if row[source.split_by] == split] for split in source.splits}
+    done = [column for column in ("split", "random_split") if column in columns]
+    return DatasetDict({split: Dataset.from_list(part).remove_columns(done) for split, part in parts.items()})
+
+
+def _read(path: Path, reader: Callable) -> list[dict]:
+    """Read first, then compare the checksum: a bad row is named rather than the file."""
+    name = f"data/{path.relative_to(FOLDER).as_posix()}"
     if not path.is_file():
-        raise DataError(f"data/{name}/{name}.jsonl is missing: restore it with `git checkout data/{name}`.")
-    rows = read_jsonl(path, SCHEMAS[name])
+        raise DataError(f"{name} is missing: restore it with `git checkout {name}`.")
+    rows = reader(path)
     verify_checksum(path)
-    parts = {split: [row for row in rows if row["split"] == split] for split in source.splits}
-    return DatasetDict(
-        {split: Dataset.from_list(part).remove_columns("split") for split, part in parts.items()}
-    )
+    return rows
 
 
 # ------------------------------------------------------------------------------------------- the Hub
