@@ -28,9 +28,7 @@ def _wordpiece_problem(answer) -> str | None:
     if not isinstance(whole, list):
         return f"it gives {whole!r}; it must give a list of pieces."
     if whole == ["play", "##ing"] or parts[:2] == ["un", "##ha"]:
-        return (
-            'the vocabulary has longer pieces, "playing" and "##hap": at each place take the longest that fits.'
-        )
+        return 'the vocabulary has longer pieces, "playing" and "##hap": at each place take the longest that fits.'
     if whole != ["playing"]:
         return f'"playing" is in the vocabulary as it is, but you give {whole}.'
     if "".join(parts) == "unhapper" or parts == ["[UNK]"]:
@@ -191,7 +189,9 @@ def _sinusoids_problem(answer) -> str | None:
     if table.abs().max() > 1.0001:
         return "some values lie beyond 1: take the sine or cosine of the angle, not the angle itself."
     if _close(table, _halves(6, 8)):
-        return "you put all sines first and all cosines behind; they must alternate: sine, cosine, sine, cosine."
+        return (
+            "you put all sines first and all cosines behind; they must alternate: sine, cosine, sine, cosine."
+        )
     if _close(table[0], torch.zeros(8)):
         return "the row of position 0 is all sine; sine and cosine alternate by dimension, in every row."
     if not _close(table[0], torch.tensor([0.0, 1.0] * 4)):
@@ -202,7 +202,9 @@ def _sinusoids_problem(answer) -> str | None:
         return "each dimension has an angle of its own; the two of a pair (2i and 2i + 1) must share one."
     if not _close(table, sinusoids(6, 8)):
         return "the row of position 0 is right, the others are not: the angle is the position divided by 10000^(2i / n)."
-    return None if _close(answer(50, 4), sinusoids(50, 4)) else "it is right for width 8, but not for width 4."
+    return (
+        None if _close(answer(50, 4), sinusoids(50, 4)) else "it is right for width 8, but not for width 4."
+    )
 
 
 # ------------------------------------------------------------------------------------------ pooling
@@ -225,7 +227,9 @@ def _pool_problem(answer) -> str | None:
     if _close(pooled, (hidden * mask.unsqueeze(-1)).sum(1)):
         return "that is the sum over real tokens; divide it by their number."
     if _close(pooled, (hidden * mask.unsqueeze(-1)).mean(1)):
-        return "padding is out of the sum, but you divide by all 3 places; divide by the number of real tokens."
+        return (
+            "padding is out of the sum, but you divide by all 3 places; divide by the number of real tokens."
+        )
     if _close(pooled, hidden[:, 0]):
         return "that is the first token, [CLS]; the mean takes all real tokens."
     if not _close(pooled, right):
