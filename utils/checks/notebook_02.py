@@ -74,7 +74,9 @@ def _mask_problem(answer) -> str | None:
     mask = torch.tensor([[True, True, True], [False, False, False], [True, False, False]])
     weights = answer(scores, mask)
     if weights.isnan().any():
-        return "a query that may see no key gets NaN (0 divided by 0); set its weights to 0 after the softmax."
+        return (
+            "a query that may see no key gets NaN (0 divided by 0); set its weights to 0 after the softmax."
+        )
     if not _close(weights, masked_softmax(scores, mask)):
         return "a query that may see no key must get weights of 0 only."
     return None
@@ -97,26 +99,6 @@ def _split_problem(answer) -> str | None:
         return "the shape is right, but your heads mix tokens: cut the last axis into heads first, then swap axes 1 and 2."
     if not torch.equal(parts, split_heads(states, 4)):
         return "the shape is right, but head 0 must hold the first 2 neighbouring numbers of each token."
-    return None
-
-
-def table_bytes(tokens: int, heads: int) -> int:
-    return 4 * heads * tokens**2
-
-
-def _bytes_problem(answer) -> str | None:
-    value = answer(10, 12)
-    sentences = {
-        400: "that is one head's table; every head has its own.",
-        1200: "those are the scores; each of them takes 4 bytes.",
-        480: "your number grows with the tokens; there is a score for every pair of tokens.",
-    }
-    if value in sentences:
-        return sentences[value]
-    if value != 4800:
-        return f"10 tokens and 12 heads give {value!r}; it must be 4800: 12 tables of 10 by 10 scores of 4 bytes."
-    if answer(20, 12) != 19200:
-        return "for 10 tokens it is right, but twice the tokens must give four times the bytes."
     return None
 
 
@@ -156,16 +138,6 @@ EXERCISES = {
             (lambda states, heads: states.reshape(len(states), heads, states.shape[1], -1), "mix tokens"),
             (lambda states, heads: states.unflatten(-1, (heads, -1)), "swap axes"),
             (lambda states, heads: states.unflatten(-1, (-1, heads)).permute(0, 3, 1, 2), "neighbouring"),
-        ),
-    ),
-    "02.4": Exercise(
-        "bytes of the score tables",
-        table_bytes,
-        _bytes_problem,
-        (
-            (lambda tokens, heads: 4 * tokens**2, "every head"),
-            (lambda tokens, heads: heads * tokens**2, "4 bytes"),
-            (lambda tokens, heads: 4 * heads * tokens, "pair"),
         ),
     ),
 }
