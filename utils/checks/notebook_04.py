@@ -145,7 +145,7 @@ def _scores_problem(answer) -> str | None:
         return f"for 2 tokens and 3 word pieces it gives shape {tuple(scores.shape)}; it must be (1, 2, 3)."
     expected = word_scores(states, words, torch.zeros(3))
     if _close(scores, torch.softmax(expected, -1)):
-        return "these are probabilities; stop one step earlier, at the scores: the loss applies softmax itself."
+        return "these are probabilities; stop one step earlier: the loss applies softmax itself."
     if _close(scores, F.normalize(states, dim=-1) @ F.normalize(words, dim=-1).T):
         return "these are cosines; a score is the plain dot product, and a longer state scores higher."
     if not _close(scores, expected):
@@ -173,7 +173,7 @@ def _count_problem(answer) -> str | None:
     right = block_parameters(n, f)
     sentences = {
         4 * n * n + 2 * n * f: "you counted the matrices only; biases and the two LayerNorms are missing.",
-        4 * n * n + 2 * n * f + 4 * n: "the biases are missing: each linear layer has one number for each output.",
+        right - 5 * n - f: "the biases are missing: each linear layer has one number for each output.",
         right - 4 * n: "the two LayerNorms are missing: each has a gain and a bias, n numbers each.",
         right - 2 * n: "you counted one LayerNorm; a block has two, each with a gain and a bias.",
         right - n * n - n: "you counted three matrices of attention; the output projection is the fourth.",
