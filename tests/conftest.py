@@ -12,7 +12,14 @@ import pytest
 import torch
 from helpers import make_tiny_bert
 from huggingface_hub import constants
+from hypothesis import settings
 from matplotlib import pyplot as plt
+
+# The same examples in each run, so that a red build can be repeated; to look for new ones:
+# .venv/bin/python -m pytest tests --hypothesis-profile=explore
+settings.register_profile("repeat", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=2000, deadline=None)
+settings.load_profile("repeat")
 
 
 @pytest.fixture(autouse=True)

@@ -49,6 +49,19 @@ def test_rows_sum_to_one_masked_keys_get_exactly_zero_and_nothing_is_nan(drawn):
 @given(inputs())
 def test_the_fused_form_agrees(drawn):
     query, key, value, mask = drawn
+    # in float64, where the two orders of summing agree even for scores in the thousands: at scale 30 the
+    # scores' own rounding in float32, about 1e-4, is larger than the tolerance
+    query, key, value = query.double(), key.double(), value.double()
+    for given_mask in (None, mask):
+        expected = F.scaled_dot_product_attention(query, key, value, attn_mask=given_mask)
+        assert torch.allclose(scaled_dot_product(query, key, value, given_mask)[0], expected, atol=1e-9)
+
+
+@settings(deadline=None)
+@given(inputs())
+def test_the_fused_form_agrees_in_float32(drawn):
+    query, key, value, mask = drawn
+    query, key = (tensor / tensor.std(correction=0).clamp(min=1.0) for tensor in (query, key))
     for given_mask in (None, mask):
         expected = F.scaled_dot_product_attention(query, key, value, attn_mask=given_mask)
         assert torch.allclose(scaled_dot_product(query, key, value, given_mask)[0], expected, atol=1e-5)
