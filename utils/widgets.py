@@ -3,7 +3,7 @@
 A widget calls a plain function of the notebook and shows what it returns; it computes nothing itself.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets
@@ -24,6 +24,7 @@ def slide(
     function: Callable[[float], Any], low: float, high: float, step: float, start: float, label: str
 ) -> ipywidgets.VBox:
     """A slider: shows `function(value)` below whenever it is moved."""
+    whole = all(float(number).is_integer() for number in (low, step, start))
     slider = ipywidgets.FloatSlider(
         value=start,
         min=low,
@@ -31,15 +32,18 @@ def slide(
         step=step,
         description=label,
         continuous_update=False,
-        readout_format=".2f",
+        readout_format=".0f" if whole else ".2f",
     )
     return _connect(slider, "observe", lambda: function(slider.value), [slider])
 
 
-def explore(function: Callable[..., Any], text: str, **choices: Sequence) -> ipywidgets.VBox:
+def explore(
+    function: Callable[..., Any], text: str, start: Mapping[str, Any] | None = None, **choices: Sequence
+) -> ipywidgets.VBox:
     """A box of text and one slider for each of `choices`: shows `function(text, **chosen)` below.
 
-    `explore(show, "A sentence.", layer=range(6), head=range(12))` calls `show("A sentence.", layer=0, head=0)`.
+    `explore(show, "A sentence.", start={"head": 4}, layer=range(6), head=range(12))` calls
+    `show("A sentence.", layer=0, head=4)`: a slider that is not in `start` opens on its first choice.
     """
     wide = ipywidgets.Layout(width="40em")
     box = ipywidgets.Text(value=text, description="Text:", continuous_update=False, layout=wide)
@@ -47,6 +51,8 @@ def explore(function: Callable[..., Any], text: str, **choices: Sequence) -> ipy
         name: ipywidgets.SelectionSlider(options=list(values), description=name, continuous_update=False)
         for name, values in choices.items()
     }
+    for name, value in (start or {}).items():
+        sliders[name].value = value
 
     def compute():
         return function(box.value, **{name: slider.value for name, slider in sliders.items()})
@@ -54,23 +60,41 @@ def explore(function: Callable[..., Any], text: str, **choices: Sequence) -> ipy
     return _connect([box, *sliders.values()], "observe", compute, [box, *sliders.values()])
 
 
-def paint(function: Callable[[np.ndarray], Any], start: np.ndarray) -> ipywidgets.VBox:
-    """A grid of buttons to switch on and off: shows `function(grid)` below, `grid` a bool array like `start`."""
-    size = ipywidgets.Layout(width="3em", height="2em")
+def paint(
+    function: Callable[[np.ndarray], Any],
+    start: np.ndarray,
+    rows: Sequence[str] = (),
+    columns: Sequence[str] = (),
+) -> ipywidgets.VBox:
+    """A grid of buttons to switch on and off: shows `function(grid)` below, `grid` a bool array like `start`.
+
+    `rows` are labels to show beside the buttons, `columns` labels to show above them.
+    """
+    width = max([3, *(1 + 0.6 * len(label) for label in (*rows, *columns))])
+    size = ipywidgets.Layout(width=f"{width:.1f}em", height="2em", justify_content="center")
+    row_names = rows or [f"row {row}" for row in range(start.shape[0])]
+    column_names = columns or [f"column {column}" for column in range(start.shape[1])]
     buttons = [
         [
-            ipywidgets.ToggleButton(value=bool(value), tooltip=f"row {row}, column {column}", layout=size)
-            for column, value in enumerate(values)
+            ipywidgets.ToggleButton(value=bool(value), tooltip=f"{row}, {column}", layout=size)
+            for column, value in zip(column_names, values, strict=True)
         ]
-        for row, values in enumerate(start)
+        for row, values in zip(row_names, start, strict=True)
     ]
     everything = [button for line in buttons for button in line]
-    rows = [ipywidgets.HBox(line) for line in buttons]
+
+    def labels(texts):
+        return [ipywidgets.Label(text, layout=size) for text in texts]
+
+    lines = [labels(columns), *buttons] if columns else buttons
+    if rows:
+        beside = labels(["", *rows] if columns else rows)  # an empty corner above the rows' labels
+        lines = [[label, *line] for label, line in zip(beside, lines, strict=True)]
 
     def compute():
         return function(np.array([[button.value for button in line] for line in buttons]))
 
-    return _connect(everything, "observe", compute, rows)
+    return _connect(everything, "observe", compute, [ipywidgets.HBox(line) for line in lines])
 
 
 def _connect(controls, event: str, compute: Callable[[], Any], parts: list) -> ipywidgets.VBox:
