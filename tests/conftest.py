@@ -10,10 +10,12 @@ matplotlib.use("Agg")
 import datasets
 import pytest
 import torch
-from helpers import make_tiny_bert
+from helpers import make_tiny_bert, some_documents
 from huggingface_hub import constants
 from hypothesis import settings
 from matplotlib import pyplot as plt
+
+from utils.pretraining.tokens import Tokens, train_tokenizer
 
 # The same examples in each run, so that a red build can be repeated; to look for new ones:
 # .venv/bin/python -m pytest tests --hypothesis-profile=explore
@@ -27,6 +29,7 @@ def alone(monkeypatch, tmp_path):
     for name in [name for name in os.environ if name.startswith("BERT_WORKSHOP_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("BERT_WORKSHOP_PROGRESS", str(tmp_path / "progress.json"))
+    monkeypatch.setenv("BERT_WORKSHOP_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
@@ -52,3 +55,15 @@ def shared_tiny_bert(tmp_path_factory):
 def tiny_bert(shared_tiny_bert, tmp_path):
     """A folder with a tiny BERT and its tokenizer that the test may change."""
     return shutil.copytree(shared_tiny_bert, tmp_path / "tiny-bert")
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """A WordPiece tokenizer of 300 pieces for `some_documents`."""
+    return train_tokenizer(some_documents(), 300)
+
+
+@pytest.fixture
+def tokens(tokenizer, tmp_path):
+    """`some_documents` as word pieces on disk."""
+    return Tokens.build(some_documents(), tokenizer, tmp_path / "tokens", progress=False)

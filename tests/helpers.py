@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from transformers import BertConfig, BertModel, BertTokenizer
@@ -89,3 +90,22 @@ def truncate(path: Path, share: float = 0.5) -> None:
     """Cut `path` as a full disk or a lost connection does."""
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
+
+
+NOUNS = ["lamp", "chair", "table", "shelf", "kettle", "carpet", "mirror", "clock", "drawer", "cushion"]
+VERBS = ["shines", "wobbles", "breaks", "arrives", "fits", "rusts", "creaks", "leaks", "squeaks", "shrinks"]
+
+
+def some_documents(count: int = 400, seed: int = 0) -> list[list[str]]:
+    """Documents of 1 to 6 sentences; each document speaks of one thing."""
+    random = np.random.default_rng(seed)
+    documents = []
+    for number in range(count):
+        noun = random.choice(NOUNS)
+        documents.append(
+            [
+                f"The {noun} number {number} {random.choice(VERBS)} when it {random.choice(VERBS)}."
+                for _ in range(random.integers(1, 7))
+            ]
+        )
+    return documents

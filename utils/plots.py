@@ -85,3 +85,31 @@ def word_map(points: np.ndarray, groups, title: str) -> Axes:
     axes.set(title=title, xticks=[], yticks=[], xlabel="", ylabel="")
     axes.legend(bbox_to_anchor=(1.01, 1), loc="upper left", title="")
     return axes
+
+
+def pretraining_curve(metrics: dict, title: str = "") -> Axes:
+    """Draw the MLM loss of a pre-training run by tokens, with the unigram level and when it was left.
+
+    Args:
+        metrics: what `pretraining.loop.pretrain` returns, or metrics.json.
+    """
+    table = pd.DataFrame(metrics["history"])
+    axes = plt.subplots()[1]
+    millions = table["tokens"] / 1e6
+    axes.plot(millions, table["loss"], label="training text")
+    if held_out := metrics["held_out_history"]:
+        held_out = pd.DataFrame(held_out)
+        axes.plot(held_out["tokens"] / 1e6, held_out["loss"], "s--", label="held-out text")
+    level = metrics["unigram_entropy"]
+    axes.axhline(level, color="grey", linestyle=":", label="guessing by frequency alone")
+    left = metrics["left_plateau"]
+    if left:
+        axes.axvline(left["tokens"] / 1e6, color="grey", linestyle="-.", label="leaves the unigram level")
+    found = (
+        f"leaves the unigram level after {left['tokens'] / 1e6:.1f} million tokens"
+        if left
+        else "never leaves the unigram level"
+    )
+    axes.set(xlabel="tokens seen (millions)", ylabel="MLM loss (nats)", title=title or f"The loss {found}")
+    axes.legend()
+    return axes

@@ -41,6 +41,10 @@ class Profile:
     data_sizes: tuple[int, ...]  # for "how much data is enough"
     overfit_rows: int  # so few examples that a model learns them by heart
     overfit_epochs: int
+    corpus: str  # what notebook 05 pre-trains on, a name of utils.corpus
+    pretraining_config: str  # and the size of its BERT, a name of utils.pretraining.recipe
+    pretraining_minutes: float
+    experiment_tokens: int  # of each small run that compares two settings
 
 
 PROFILES = {
@@ -61,6 +65,10 @@ PROFILES = {
         data_sizes=(32, 128, 320),
         overfit_rows=64,
         overfit_epochs=8,
+        corpus="docs:python,numpy,scipy,pandas,sklearn,networkx,matplotlib,torch",
+        pretraining_config="tiny",
+        pretraining_minutes=3.0,
+        experiment_tokens=300_000,
     ),
     "full": Profile(
         name="full",
@@ -79,6 +87,10 @@ PROFILES = {
         data_sizes=(32, 128, 512, 2048, 8000),
         overfit_rows=256,
         overfit_epochs=8,
+        corpus="docs",
+        pretraining_config="mini",
+        pretraining_minutes=10.0,
+        experiment_tokens=20_000_000,
     ),
 }
 
@@ -86,12 +98,13 @@ PROFILES = {
 def get_profile(name: str | None = None) -> Profile:
     """Return the profile called `name`, or the one that BERT_WORKSHOP_PROFILE names, or "quick".
 
-    Three more settings replace a knob: BERT_WORKSHOP_BACKBONE (a Hub id or a folder; it then stands
+    Four more settings replace a knob: BERT_WORKSHOP_BACKBONE (a Hub id or a folder; it then stands
     alone, without the profile's multilingual BERT), BERT_WORKSHOP_DATASET (a data set for notebook
-    06) and BERT_WORKSHOP_ROWS (training examples, and at most as many to score on).
+    06), BERT_WORKSHOP_ROWS (training examples, and at most as many to score on) and
+    BERT_WORKSHOP_MINUTES (of the live pre-training in notebook 05).
 
     Raises:
-        SettingError: unknown profile, or BERT_WORKSHOP_ROWS is not a whole number above 0.
+        SettingError: unknown profile, or a setting that is not a number above 0.
     """
     name = name or os.environ.get("BERT_WORKSHOP_PROFILE") or "quick"
     if name not in PROFILES:
@@ -117,7 +130,18 @@ def get_profile(name: str | None = None) -> Profile:
             overfit_rows=min(profile.overfit_rows, count),
             data_sizes=(*smaller, count),
         )
+    if minutes := os.environ.get("BERT_WORKSHOP_MINUTES"):
+        if not minutes.replace(".", "", 1).isdecimal() or float(minutes) == 0:
+            raise SettingError(
+                f"BERT_WORKSHOP_MINUTES={minutes!r} is no number of minutes: set it to a number above 0."
+            )
+        profile = replace(profile, pretraining_minutes=float(minutes))
     return profile
+
+
+def cache_folder() -> Path:
+    """Return where corpora and their word pieces are kept: BERT_WORKSHOP_CACHE, or build/corpora."""
+    return Path(os.environ.get("BERT_WORKSHOP_CACHE") or ROOT / "build" / "corpora")
 
 
 def device() -> torch.device:

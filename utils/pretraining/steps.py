@@ -1,0 +1,104 @@
+"""One step of learning: the two losses, computed where they are asked, and the two optimizers.
+
+Shapes: b sequences, s tokens in each, m masked tokens in each, n the hidden size, v word pieces.
+Not for the order of steps (`loop`).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from utils.bert import BertForPreTraining, MaskedLanguageModelHead
+from utils.pretraining.batches import Batch
+from utils.pretraining.muon import Float32Muon
+from utils.pretraining.recipe import Recipe
+from utils.pretraining.vocabulary_loss import VocabularyLoss
+from utils.profile import cpu_has_bfloat16
+
+
+class Learner(nn.Module):
+    """BERT with its two losses: a batch -> the sum of the losses, and what the progress line shows."""
+
+    def __init__(self, model: BertForPreTraining, next_sentences: bool):
+        super().__init__()
+        self.model, self.next_sentences = model, next_sentences
+        if not next_sentences:  # nothing teaches these: they stay as they were drawn
+            for part in (model.bert.pooler, model.next_sentence):
+                part.requires_grad_(False)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return the loss, and (MLM loss, MLM accuracy, NSP accuracy) as one tensor (3,)."""
+        states, pooled = self.model.bert(batch.input_ids, None, batch.token_type_ids)  # (b, s, n), (b, n)
+        index = batch.positions[..., None].expand(-1, -1, states.shape[-1])
+        asked = states.gather(1, index).flatten(0, 1)  # (b, s, n) -> (b * m, n): a sixth of the tokens
+        loss, hits = vocabulary_loss(self.model.masked_language_model, asked, batch.labels.flatten())
+        mlm_loss = loss.detach()
+        nsp_hits = torch.full_like(hits, 0.5)
+        if self.next_sentences:
+            scores = self.model.next_sentence(pooled).float()  # (b, 2)
+            loss = loss + F.cross_entropy(scores, batch.next_sentence)
+            nsp_hits = (scores.detach().argmax(-1) == batch.next_sentence).float().mean()
+        return loss, torch.stack([mlm_loss, hits, nsp_hits])
+
+
+def vocabulary_loss(head: MaskedLanguageModelHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the mean MLM loss of (r, n) states for (r,) labels, and the part of right guesses."""
+    states = head.norm(F.gelu(head.dense(states)))
+    in_float32 = states.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    if states.device.type == "cpu" and in_float32 and torch.is_grad_enabled():
+        return VocabularyLoss.apply(states, head.decoder.weight, head.decoder.bias, labels)
+    scores = head.decoder(states).float()  # (r, v)
+    return F.cross_entropy(scores, labels), (scores.argmax(-1) == labels).float().mean()
+
+
+@torch.no_grad()
+def head_start(model: BertForPreTraining, recipe: Recipe, counts: Tensor) -> None:
+    """Give a fresh model two things that it would spend its first minute learning.
+
+    The head's bias becomes the log frequency of each word piece (`counts`, (v,), from the corpus); the
+    position embeddings, which stay learnable, become waves (Vaswani et al., 2017, section 3.5), so
+    that "the token before" is a rotation from the first step on.
+    """
+    if recipe.frequency_bias:
+        share = (counts + 1) / (counts + 1).sum()
+        model.masked_language_model.decoder.bias.copy_(share.log() - share.log().mean())
+    if recipe.wave_positions:
+        places, width = model.bert.embeddings.positions.weight.shape
+        rates = 10_000 ** (-torch.arange(0, width, 2) / width)  # (n / 2,)
+        angles = torch.arange(places)[:, None] * rates  # (places, n / 2)
+        waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (places, n)
+        model.bert.embeddings.positions.weight.copy_(waves * model.config.initializer_range * 2**0.5)
+
+
+def optimizers(model: BertForPreTraining, recipe: Recipe) -> list[torch.optim.Optimizer]:
+    """Muon (Jordan et al., 2024) for the matrices inside the blocks, AdamW for everything else.
+
+    Muon makes all directions of a matrix's update equally long; it suits matrices between hidden
+    states, not embeddings, biases and norms. With optimizer="adamw" all is left to AdamW.
+    """
+    matrices = [p for p in model.bert.blocks.parameters() if p.dim() == 2]
+    matrices += [model.masked_language_model.dense.weight]
+    if recipe.optimizer == "adamw":
+        matrices = []
+    special = {id(p) for p in matrices}
+    others = [p for p in model.parameters() if id(p) not in special and p.requires_grad]
+    groups = [
+        {"params": [p for p in others if p.dim() >= 2], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in others if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    found = [torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)]
+    if matrices:
+        emulated = matrices[0].device.type == "cpu" and not cpu_has_bfloat16()
+        muon = Float32Muon if emulated else torch.optim.Muon
+        found.append(muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay))
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["full_rate"] = group["lr"]
+    return found
+
+
+def set_rates(optimizers: list[torch.optim.Optimizer], factor: float) -> None:
+    """Multiply each optimizer's full learning rate by `factor`."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group["full_rate"] * factor
