@@ -6,7 +6,7 @@ import textwrap
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from helpers import assert_one_line
+from helpers import assert_one_line, hub_folder
 
 from utils import corpus, documentation, prose
 from utils.corpus import CorpusError, documents
@@ -156,3 +156,17 @@ def test_other_mistakes_get_one_line(tmp_path):
         with pytest.raises(CorpusError) as error:
             list(documents(name))
         assert_one_line(error, *words)
+
+
+def test_a_hub_data_set_is_read_from_the_cache(hub):
+    rows = pa.table({"text": ["One is here.\nTwo is there."]})
+    folder = hub_folder(hub, "someone/texts", "0" * 40, "datasets")
+    for config in ("first", "second"):
+        (folder / config).mkdir()
+        pq.write_table(rows, folder / config / "train-0.parquet")
+        pq.write_table(pa.table({"text": ["Not for training."]}), folder / config / "test-0.parquet")
+    for name in ("someone/texts:first", f"someone/texts@{'0' * 40}:first"):
+        assert list(documents(name)) == [["One is here.", "Two is there."]]
+    with pytest.raises(CorpusError) as error:
+        list(documents("someone/texts"))
+    assert_one_line(error, "first, second", "someone/texts:first")

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from accelerate.state import AcceleratorState
 from helpers import ROOT, assert_one_line, some_documents
 
 from utils.bert import BertForPreTraining, Config
@@ -81,7 +82,9 @@ def test_a_fresh_model_starts_at_the_unigram_level_and_knows_its_places(tokens, 
     assert torch.allclose(
         alike.diagonal(1), alike[0, 1].expand(len(alike) - 1), atol=1e-5
     )  # by distance alone
-    assert positions.requires_grad and positions.std().item() == pytest.approx(0.02, rel=0.1)
+    assert positions.requires_grad and positions.square().mean().sqrt().item() == pytest.approx(
+        0.02, rel=0.01
+    )
 
 
 def test_float32_muon_is_torchs_muon():
@@ -175,11 +178,16 @@ def test_a_run_learns_and_transformers_loads_it(tokens, tokenizer, tmp_path, obj
     assert f"{metrics['held_out']['accuracy']:.1%}" in card and ("untrained" in card) == (objective == "mlm")
 
 
-def test_a_run_in_bfloat16_learns_too(tokens, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "_precision", lambda: "bf16")  # emulated where the hardware lacks it
-    model, metrics = pretrain(Recipe(steps=60, **SMALL), tokens, tokenizer, tmp_path)
-    assert metrics["history"][-1]["loss"] < metrics["history"][0]["loss"] - 0.3
-    assert {p.dtype for p in model.parameters()} == {torch.float32}
+def test_a_run_in_bfloat16_is_close_to_float32(tokens, tokenizer, tmp_path, monkeypatch):
+    curves = []
+    for precision in ("no", "bf16"):  # emulated where the hardware lacks it
+        monkeypatch.setattr(loop, "_precision", lambda precision=precision: precision)
+        AcceleratorState._reset_state(reset_partial_state=True)  # one process has one precision
+        model, metrics = pretrain(Recipe(steps=6, **SMALL), tokens, tokenizer, tmp_path / precision)
+        assert {p.dtype for p in model.parameters()} == {torch.float32}
+        curves.append([row["loss"] for row in metrics["history"]])
+    AcceleratorState._reset_state(reset_partial_state=True)
+    assert curves[0] != curves[1] and np.abs(np.subtract(*curves)).max() < 0.05
 
 
 # ------------------------------------------------------------------------------------- crashes
@@ -204,12 +212,12 @@ def test_a_run_killed_at_twenty_moments_ends_with_the_same_weights(tokenizer, tm
     context.set_forkserver_preload(["test_pretraining"])
     for name in ("whole", "killed"):
         (tmp_path / name).mkdir()
-    whole = context.Process(target=run_steps, args=(tmp_path, tmp_path / "whole", 400, 1e9))
+    whole = context.Process(target=run_steps, args=(tmp_path, tmp_path / "whole", 120, 1e9))
     whole.start()
     whole.join(120)
     random, kills = np.random.default_rng(0), 0
     while not (tmp_path / "killed" / "final.pt").exists():
-        process = context.Process(target=run_steps, args=(tmp_path, tmp_path / "killed", 400, 0.0))
+        process = context.Process(target=run_steps, args=(tmp_path, tmp_path / "killed", 120, 0.0))
         process.start()
         before = newest(tmp_path / "killed")
         while kills < 20 and process.is_alive() and newest(tmp_path / "killed") <= before:
@@ -321,7 +329,7 @@ def test_the_command_leaves_a_model_its_card_and_its_curve(small_command, tmp_pa
 def test_mistakes_in_the_command_exit_with_2_and_one_line(small_command, text_file, tmp_path, capsys):
     text_file.write_text("One line only.")
     assert command.main([*small_command, "--steps", "5"]) == 2
-    assert capsys.readouterr().err.startswith("Error: the corpus has ")
+    assert capsys.readouterr().err.splitlines()[-1].split("\r")[-1].startswith("Error: the corpus has ")
     assert not (tmp_path / "out").exists() and not list((tmp_path / "cache").iterdir())
     for words, part in (
         (["--corpus", "no.txt", "--steps", "1"], "no such file"),
@@ -341,7 +349,9 @@ def test_two_processes_learn_what_one_does(text_file, tmp_path):
             *(
                 "-m",
                 "accelerate.commands.launch",
-                "--cpu",
+                *(
+                    ["--multi_gpu"] if count > 1 else ["--cpu"]
+                ),  # its name for "one process a device", gloo on a CPU
                 "--num_processes",
                 str(count),
                 "--num_machines",

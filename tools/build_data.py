@@ -51,7 +51,8 @@ def random_splits(written: list[dict], seed: int = SEED) -> list[str]:
 
 def manifest(folder: Path) -> str:
     """Return a line for each data file under `folder`, as sha256sum writes it."""
-    files = sorted(path for path in folder.rglob("*.json*") if path.is_file())
+    found = [path for kind in ("*.json*", "*.safetensors") for path in folder.rglob(kind)]
+    files = sorted(path for path in found if path.is_file())
     return "".join(f"{sha256(path)}  {path.relative_to(folder).as_posix()}\n" for path in files)
 
 

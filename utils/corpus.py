@@ -136,7 +136,7 @@ def hub_files(name: str) -> list[Path]:
         raise CorpusError(f"{name}: no Parquet file in it: choose a data set that is stored as Parquet.")
     folders = sorted({str(path.parent.relative_to(root)) for path in training})
     if len(folders) > 1:
-        raise CorpusError(f"{name}: several folders ({', '.join(folders)}): write {repository}:{folders[0]}.")
+        raise CorpusError(f"{name}: several folders ({', '.join(folders)}): write {name}:{folders[0]}.")
     return training
 
 

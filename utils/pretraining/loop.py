@@ -88,13 +88,14 @@ class _Run:
                 self._one_step(done)
                 self.seconds = time.monotonic() - started
                 if self.progress.held_out_is_due(done):
-                    self.progress.add_held_out(done, self.held_out())
+                    self.progress.add_held_out(done, self.held_out(done))
                 if self.stopped or time.monotonic() - last_save > save_seconds:
                     self._save()
                     last_save = time.monotonic()
                 if self.stopped:
                     raise Stopped(f"stopped after {self.step:,} steps; go on with --resume.")
-            self.progress.add_held_out(1.0, self.held_out(2048))
+            self.seconds = time.monotonic() - started
+            self.progress.add_held_out(1.0, self.held_out(1.0, 2048))
             self._save()
         finally:
             self.progress.close()
@@ -119,13 +120,13 @@ class _Run:
         self.progress.add(self.step, self.seen, self.seconds, done, self.accelerator.reduce(shown, "mean"))
 
     @torch.no_grad()
-    def held_out(self, sequences: int = 512) -> dict:
+    def held_out(self, done: float, sequences: int = 512) -> dict:
         """Return MLM loss, accuracy and NSP accuracy on held-out text, always the same masks and pairs.
 
-        `sequences` of the run's last length: 2,048 at the end, where the standard error is a third of a point.
+        `sequences` of the length in use: 2,048 at the end, where the standard error is a third of a point.
         """
         recipe = self.recipe
-        length = recipe.lengths[-1][1]
+        length = recipe.length(done)
         batches = Batches(self.tokens, self.tokenizer, recipe.next_sentences, HELD_OUT_SEED, "held_out")
         self.plain.eval()
         found = []

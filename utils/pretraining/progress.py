@@ -12,6 +12,7 @@ from tqdm.auto import tqdm
 ROWS = 200  # about as many rows of history in a run
 HELD_OUT_TIMES = 10  # measurements on held-out text while the run goes on
 SMOOTHING = 0.95
+LEFT = 0.98  # the plateau is left when the smoothed loss is below this part of the unigram level
 
 
 class Progress:
@@ -57,7 +58,7 @@ class Progress:
         if self.next_sentences:
             row["nsp_accuracy"] = nsp
         self.history.append(row)
-        if self.plateau is None and self.smooth < self.unigram_entropy:
+        if self.plateau is None and step >= 20 and self.smooth < LEFT * self.unigram_entropy:
             self.plateau = {"tokens": tokens, "seconds": seconds, "step": step}
             self.say(f"The loss has left the unigram level after {tokens:,} tokens, {seconds:.0f} s.")
         line = f"loss {loss:.2f}, masked accuracy {100 * accuracy:.0f}%"
