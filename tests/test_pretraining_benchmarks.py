@@ -132,5 +132,6 @@ def test_a_published_checkpoint_is_half_as_large_and_says_where_it_comes_from(gl
     )
     assert "../" not in (target / "metrics.json").read_text()
     (run / "README.md").unlink()
+    capsys.readouterr()  # transformers' bars
     assert tool.main([str(run), "--target", str(target)]) == 2
     assert capsys.readouterr().err.count("\n") == 1
