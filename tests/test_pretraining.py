@@ -1,5 +1,6 @@
 """A pre-training run: its losses, its schedule, what survives a kill, and what transformers loads."""
 
+import copy
 import errno
 import json
 import multiprocessing
@@ -30,12 +31,14 @@ from utils.pretraining.tokens import Tokens
 SMALL = {"vocab_size": 300, "lengths": ((0.0, 32),), "max_length": 32, "batch_tokens": (256, 256)}
 
 
-def test_the_losses_are_transformers_own(tokens, tokenizer):
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_the_losses_and_their_gradients_are_transformers_own(tokens, tokenizer, layers):
     torch.manual_seed(0)
-    model = BertForPreTraining(Config(len(tokenizer), 32, 2, 2, 64, 32, hidden_dropout_prob=0)).eval()
+    model = BertForPreTraining(Config(len(tokenizer), 32, layers, 2, 64, 32)).eval()
     batch = Batches(tokens, tokenizer, True, 0).next(8, 32, 0.15)
     labels = torch.full_like(batch.input_ids, NO_LABEL).scatter(1, batch.positions, batch.labels)
-    theirs = model.to_transformers().eval()(
+    standard = model.to_transformers().eval()
+    theirs = standard(
         batch.input_ids,
         token_type_ids=batch.token_type_ids,
         labels=labels,
@@ -47,6 +50,14 @@ def test_the_losses_are_transformers_own(tokens, tokenizer):
     assert shown[1].item() == pytest.approx(
         (guesses == labels[labels != NO_LABEL]).float().mean().item(), abs=1e-6
     )
+    loss.backward()
+    theirs.loss.backward()
+    gradients = copy.deepcopy(model)
+    for parameter, learned in zip(gradients.parameters(), model.parameters(), strict=True):
+        parameter.data = learned.grad
+    gradients = dict(gradients.to_transformers().named_parameters())  # each by transformers' name
+    for name, parameter in standard.named_parameters():
+        assert torch.allclose(gradients[name], parameter.grad, atol=1e-6, rtol=1e-4), name
 
 
 @pytest.mark.parametrize("at_a_time", [8_000_000, 3000, 1])
@@ -82,9 +93,8 @@ def test_a_fresh_model_starts_at_the_unigram_level_and_knows_its_places(tokens, 
     assert torch.allclose(
         alike.diagonal(1), alike[0, 1].expand(len(alike) - 1), atol=1e-5
     )  # by distance alone
-    assert positions.requires_grad and positions.square().mean().sqrt().item() == pytest.approx(
-        0.02, rel=0.01
-    )
+    words = model.bert.embeddings.words.weight
+    assert positions.requires_grad and positions.norm(dim=1).min() > 3 * words.norm(dim=1).median()
 
 
 def test_float32_muon_is_torchs_muon():

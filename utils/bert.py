@@ -60,7 +60,10 @@ class Embeddings(nn.Module):
 
 
 class Block(nn.Module):
-    """Attention, add & norm, feed-forward, add & norm: (b, s, n) -> (b, s, n)."""
+    """Attention, add & norm, feed-forward, add & norm: (b, s, n) -> (b, s, n).
+
+    With `context` (b, s, n), only the tokens given (b, m, n) are computed, and they attend to all of it.
+    """
 
     def __init__(self, config: Config):
         super().__init__()
@@ -74,8 +77,10 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width, eps=eps)
         self.dropout = nn.Dropout(config.hidden_dropout_prob)
 
-    def forward(self, hidden_states: Tensor, mask: Tensor | None = None) -> Tensor:
-        attended = self.dropout(self.attention(hidden_states, mask))
+    def forward(
+        self, hidden_states: Tensor, mask: Tensor | None = None, context: Tensor | None = None
+    ) -> Tensor:
+        attended = self.dropout(self.attention(hidden_states, mask, context))
         hidden_states = self.attention_norm(hidden_states + attended)
         inner = nn.functional.gelu(self.expand(hidden_states))  # (b, s, n) -> (b, s, 4n)
         return self.feed_forward_norm(hidden_states + self.dropout(self.contract(inner)))  # -> (b, s, n)

@@ -46,7 +46,12 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     add("--start-from", type=Path, help="folder of a BERT whose training goes on, with its tokenizer")
     add("--tokenizer", type=Path, help="folder of a tokenizer, in place of one learnt from the corpus")
     add("--vocab-size", type=int, default=Recipe.vocab_size)
-    add("--length", type=int, nargs="+", help="tokens in a sequence: one number, or first and last")
+    add(
+        "--length",
+        type=int,
+        nargs="+",
+        help="tokens in a sequence: one number, or one for the first tenth and one for the rest",
+    )
     add("--batch-tokens", type=int, nargs="+", help="tokens in a step: one number, or first and last")
     add("--mask-rate", type=float, nargs="+", help="part of the tokens to be guessed: one, or first and last")
     add("--optimizer", default=Recipe.optimizer, choices=("muon", "adamw"))
@@ -67,7 +72,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
     if args.length:
         given["lengths"] = (
             (0.0, args.length[0]),
-            *([(0.8, args.length[-1])] if len(args.length) > 1 else []),
+            *([(0.1, args.length[-1])] if len(args.length) > 1 else []),
         )
         given["max_length"] = max(Recipe.max_length, *args.length)
     if args.batch_tokens:

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from utils.bert import BertForPreTraining, MaskedLanguageModelHead
+from utils.bert import Bert, BertForPreTraining, MaskedLanguageModelHead
 from utils.pretraining.batches import Batch
 from utils.pretraining.muon import Float32Muon
 from utils.pretraining.recipe import Recipe
 from utils.pretraining.vocabulary_loss import VocabularyLoss
 from utils.profile import cpu_has_bfloat16
+
+WAVE = 0.1  # the waves' height; words start with a spread of 0.02
 
 
 class Learner(nn.Module):
@@ -28,17 +30,29 @@ class Learner(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return the loss, and (MLM loss, MLM accuracy, NSP accuracy) as one tensor (3,)."""
-        states, pooled = self.model.bert(batch.input_ids, None, batch.token_type_ids)  # (b, s, n), (b, n)
-        index = batch.positions[..., None].expand(-1, -1, states.shape[-1])
-        asked = states.gather(1, index).flatten(0, 1)  # (b, s, n) -> (b * m, n): a sixth of the tokens
+        states = asked_states(self.model.bert, batch)  # (b, 1 + m, n)
+        asked = states[:, 1:].flatten(0, 1)  # (b * m, n)
         loss, hits = vocabulary_loss(self.model.masked_language_model, asked, batch.labels.flatten())
         mlm_loss = loss.detach()
         nsp_hits = torch.full_like(hits, 0.5)
         if self.next_sentences:
-            scores = self.model.next_sentence(pooled).float()  # (b, 2)
+            scores = self.model.next_sentence(self.model.bert.pooler(states)).float()  # (b, 2)
             loss = loss + F.cross_entropy(scores, batch.next_sentence)
             nsp_hits = (scores.detach().argmax(-1) == batch.next_sentence).float().mean()
         return loss, torch.stack([mlm_loss, hits, nsp_hits])
+
+
+def asked_states(bert: Bert, batch: Batch) -> Tensor:
+    """Return the states (b, 1 + m, n) of [CLS] and of the masked tokens, equal to those of `bert(...)`.
+
+    Nobody asks for the others; the last block takes them as keys and values, and leaves them there.
+    """
+    states = bert.embeddings(batch.input_ids, batch.token_type_ids)  # (b, s, n)
+    for block in bert.blocks[:-1]:
+        states = block(states)
+    index = F.pad(batch.positions, (1, 0))[..., None]  # (b, 1 + m, 1): [CLS] stands at 0
+    asked = states.gather(1, index.expand(-1, -1, states.shape[-1]))
+    return bert.blocks[-1](asked, context=states)
 
 
 def vocabulary_loss(head: MaskedLanguageModelHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -56,8 +70,8 @@ def head_start(model: BertForPreTraining, recipe: Recipe, counts: Tensor) -> Non
     """Give a fresh model two things that it would spend its first minute learning.
 
     The head's bias becomes the log frequency of each word piece (`counts`, (v,), from the corpus); the
-    position embeddings, which stay learnable, become waves (Vaswani et al., 2017, section 3.5), so
-    that "the token before" is a rotation from the first step on.
+    position embeddings, which stay learnable, become waves (Vaswani et al., 2017, section 3.5), a few
+    times longer than the word embeddings, so that "the token before" is a rotation, and easy to see.
     """
     if recipe.frequency_bias:
         share = (counts + 1) / (counts + 1).sum()
@@ -67,7 +81,7 @@ def head_start(model: BertForPreTraining, recipe: Recipe, counts: Tensor) -> Non
         rates = 10_000 ** (-torch.arange(0, width, 2) / width)  # (n / 2,)
         angles = torch.arange(places)[:, None] * rates  # (places, n / 2)
         waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (places, n)
-        model.bert.embeddings.positions.weight.copy_(waves * model.config.initializer_range * 2**0.5)
+        model.bert.embeddings.positions.weight.copy_(waves * WAVE)
 
 
 def optimizers(model: BertForPreTraining, recipe: Recipe) -> list[torch.optim.Optimizer]:

@@ -22,8 +22,8 @@ class VocabularyLoss(torch.autograd.Function):
         for start in range(0, count, size):
             part, true = states[start : start + size], labels[start : start + size, None]
             scores = torch.addmm(bias, part, weight.T)  # (part, n) -> (part, v)
-            highest, guesses = scores.max(1, keepdim=True)
-            hits += (guesses == true).sum()
+            highest = scores.amax(1, keepdim=True)
+            hits += (scores.gather(1, true) == highest).sum()
             scores.sub_(highest)  # so that no exp overflows
             loss -= scores.gather(1, true).sum()
             total = scores.exp_().sum(1, keepdim=True)
