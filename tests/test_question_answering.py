@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from utils.question_answering import evaluate, exact_match, most_shared_words, normalize, token_f1
+from utils.question_answering import (
+    evaluate,
+    exact_match,
+    most_shared_words,
+    normalize,
+    question_scores,
+    token_f1,
+)
 
 
 def row(name, *answers):
@@ -102,3 +109,65 @@ def test_the_baseline_answers_from_the_sentence_that_shares_most_and_is_silent_w
     )
     assert most_shared_words("Warum?", context) == ""
     assert most_shared_words("kettle", "A kettle") == "A kettle"
+
+
+# ------------------------------------------------------------------------------- null scores, threshold
+
+FOUR = [row("a", "lamp"), row("b", "chair"), row("c"), row("d")]
+SAID = {"a": "lamp", "b": "chair red", "c": "lamp", "d": ""}
+
+
+def test_null_scores_above_the_threshold_silence_a_prediction():
+    nulls = {"a": -3.0, "b": 2.0, "c": 1.5, "d": 9.0}
+    silenced = {"a": "lamp", "b": "", "c": "", "d": ""}
+    result = evaluate(SAID, FOUR, nulls, threshold=1.0)
+    assert result.items() >= evaluate(silenced, FOUR).items()
+    assert evaluate(SAID, FOUR, nulls, threshold=2.0)["f1"] == pytest.approx(100 * (1 + 2 / 3 + 1) / 4)
+
+
+def test_the_best_threshold_is_the_null_score_of_the_last_question_that_should_speak():
+    result = evaluate(SAID, FOUR, {"b": 0.5, "c": 1.5, "a": -3.0, "d": 9.0, "of no question": 0.0})
+    best = {name: value for name, value in result.items() if name.startswith("best")}
+    assert best == {
+        "best_exact_match": 75,
+        "best_exact_match_threshold": -3.0,
+        "best_f1": pytest.approx(100 * (2 + 1 + 2 / 3) / 4),
+        "best_f1_threshold": 0.5,
+    }
+
+
+def test_the_oddities_of_the_official_sweep_are_kept():
+    torn = evaluate({"a": "lamp", "c": "lamp"}, [row("a", "lamp"), row("c")], {"a": 1.0, "c": 1.0})
+    assert (torn["best_f1"], torn["best_f1_threshold"]) == (100, 1.0)  # no threshold can reach it
+    silent = evaluate({"c": "lamp"}, [row("c")], {"c": -5.0})
+    assert (silent["best_f1"], silent["best_f1_threshold"]) == (100, 0.0)  # at 0 the question speaks
+
+
+TEXTS = st.sampled_from(["lamp", "the chair", "chair lamp", ""])
+
+
+@given(st.lists(st.tuples(TEXTS, st.lists(TEXTS, max_size=2)), min_size=1, max_size=9), st.randoms())
+def test_no_threshold_beats_the_best_and_the_best_is_reached(cases, random):
+    nulls = {str(i): float(place) for i, place in enumerate(random.sample(range(20), len(cases)))}
+    said = {str(i): text for i, (text, _) in enumerate(cases)}
+    # SQuAD has no reference that is empty.
+    rows = [row(str(i), *filter(None, answers)) for i, (_, answers) in enumerate(cases)]
+    each = {t: evaluate(said, rows, nulls, t) for t in [-1.0, *nulls.values()]}
+    for metric in ("exact_match", "f1"):
+        best = each[-1.0][f"best_{metric}"]
+        assert best == pytest.approx(max(result[metric] for result in each.values()))
+        if best > each[-1.0][metric]:
+            assert each[each[-1.0][f"best_{metric}_threshold"]][metric] == pytest.approx(best)
+
+
+def test_a_question_without_a_null_score_is_named():
+    with pytest.raises(ValueError, match="'b' has no null score"):
+        evaluate(SAID, FOUR, {"a": 0.0, "c": 0.0, "d": 0.0})
+
+
+def test_single_questions_can_be_looked_at():
+    assert question_scores(SAID, FOUR[:3]) == {
+        "a": {"has_answer": True, "exact_match": 1, "f1": 1},
+        "b": {"has_answer": True, "exact_match": 0, "f1": pytest.approx(2 / 3)},
+        "c": {"has_answer": False, "exact_match": 0, "f1": 0},
+    }

@@ -5,6 +5,7 @@ similar length, no dropout, and frozen lower layers whose output is computed onc
 Not for metrics or decoding of one task; those live in the task's own module.
 """
 
+import math
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,8 @@ from utils import models
 from utils.checkpoints import claim, last_good_checkpoint
 from utils.classifier import mean_pool
 from utils.profile import Profile, device, dtype, get_profile, seed_everything
+
+POSITIONS = ("start_positions", "end_positions")  # what question answering has in place of labels
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,12 @@ def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
         batch["hidden_states"] = pad_sequence([row["hidden_states"] for row in rows], batch_first=True)
     else:
         batch["input_ids"] = pad_sequence(ids, batch_first=True)  # [PAD] has id 0
+    if "token_type_ids" in rows[0]:
+        kinds = [torch.as_tensor(row["token_type_ids"]) for row in rows]
+        batch["token_type_ids"] = pad_sequence(kinds, batch_first=True)
+    for name in POSITIONS:
+        if name in rows[0]:
+            batch[name] = torch.tensor([row[name] for row in rows])
     if "labels" in rows[0]:
         batch["labels"] = torch.tensor(np.array([row["labels"] for row in rows]))
     return batch
@@ -182,7 +191,7 @@ def train(
             data_collator=collate,
             train_dataset=rows,
             eval_dataset=validation,
-            compute_metrics=_scores,
+            compute_metrics=None if POSITIONS[0] in rows[0] else _scores,  # spans: the loss alone
             callbacks=[ProgressLine()],
             optimizers=(optimizer(model, recipe), None),
         )
@@ -243,24 +252,24 @@ def _scores(prediction) -> dict[str, float]:
 
 
 def _by_epoch(log: list[dict]) -> list[dict]:
-    """Join the Trainer's log to one row an epoch: mean training loss and the validation scores."""
-    losses, history = [], []
+    """Join the Trainer's log to one row an epoch: mean training loss and, if any, the validation scores."""
+    losses: dict[int, list[float]] = {}
+    scores: dict[int, dict] = {}
     for entry in log:
+        epoch = math.ceil(entry.get("epoch", 0) - 1e-6)
         if "loss" in entry:
-            losses.append(entry["loss"])
+            losses.setdefault(epoch, []).append(entry["loss"])
         elif "eval_loss" in entry:
-            row = {
-                "epoch": round(entry["epoch"]),
-                "training loss": float(np.mean(losses)) if losses else None,
-            }
-            row |= {
+            scores[epoch] = {
                 f"validation {key[5:]}": entry[key]
                 for key in ("eval_loss", "eval_accuracy", "eval_f1")
                 if key in entry
             }
-            history.append(row)
-            losses = []
-    return history
+    return [
+        {"epoch": epoch, "training loss": float(np.mean(losses[epoch])) if epoch in losses else None}
+        | scores.get(epoch, {})
+        for epoch in sorted(losses | scores)
+    ]
 
 
 class ProgressLine(TrainerCallback):
