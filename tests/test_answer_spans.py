@@ -429,7 +429,7 @@ def test_a_batch_is_padded_and_carries_what_the_model_takes():
 def test_a_tiny_bert_learns_its_lessons_by_heart(tiny_bert):
     tokenizer, model = reader.new_reader(TINY, str(tiny_bert))
     rows = encode(tokenizer, lessons(), 32, 4)
-    result = reader.train(model, rows, TINY)
+    result = finetuning.train(model, rows, TINY)
     assert [entry["epoch"] for entry in result.history] == list(range(1, 13))
     assert result.history[-1]["training loss"] < result.history[0]["training loss"] / 3
     answers = reader.answer(tokenizer, model, lessons(), 32, 4)
@@ -460,7 +460,7 @@ def test_the_seed_makes_the_head_and_the_run_and_frozen_layers_stay(tiny_bert):
     for _ in range(2):
         tokenizer, model = reader.new_reader(recipe, str(tiny_bert))
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        reader.train(model, encode(tokenizer, lessons(), 32, 4), recipe)
+        finetuning.train(model, encode(tokenizer, lessons(), 32, 4), recipe)
         weights.append(model.state_dict())
         changed = {name for name in before if not torch.equal(before[name], weights[-1][name])}
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

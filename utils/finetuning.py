@@ -73,7 +73,8 @@ def encode(tokenizer, dataset: Dataset, max_length: int) -> list[dict]:
 def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
     """Pad rows to the longest of them: `input_ids` and `attention_mask` of shape (batch, sequence).
 
-    Rows that carry `hidden_states` (length, hidden) give (batch, sequence, hidden) instead of ids.
+    Rows that carry `hidden_states` (length, hidden) give (batch, sequence, hidden) instead of ids. A
+    label for each token gives (batch, sequence), -100 behind the end: cross-entropy leaves that out.
     """
     ids = [torch.as_tensor(row["input_ids"]) for row in rows]
     batch = {"attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)}
@@ -88,8 +89,18 @@ def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
         if name in rows[0]:
             batch[name] = torch.tensor([row[name] for row in rows])
     if "labels" in rows[0]:
-        batch["labels"] = torch.tensor(np.array([row["labels"] for row in rows]))
+        if _a_label_for_each_token(rows[0]):
+            labels = [torch.as_tensor(row["labels"]) for row in rows]
+            batch["labels"] = pad_sequence(labels, batch_first=True, padding_value=-100)
+        else:
+            batch["labels"] = torch.tensor(np.array([row["labels"] for row in rows]))
     return batch
+
+
+def _a_label_for_each_token(row: dict) -> bool:
+    """Whole numbers in a list; multi-label rows have a list too, of floats."""
+    labels = np.asarray(row.get("labels", 0))
+    return labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
 
 
 def batches_by_length(rows: list[dict], batch_size: int) -> list[list[int]]:
@@ -180,6 +191,7 @@ def train(
     if folder is not None:
         folder = claim(Path(folder), recipe.__dict__ | {"rows": len(rows)})
     start = time.perf_counter()
+    about_tokens = POSITIONS[0] in rows[0] or _a_label_for_each_token(rows[0])  # then only the loss is told
     if recipe.frozen_layers and hasattr(model, "lower"):
         rows = with_lower_states(model, rows)
     with tempfile.TemporaryDirectory() as scratch, models.quiet():
@@ -191,7 +203,7 @@ def train(
             data_collator=collate,
             train_dataset=rows,
             eval_dataset=validation,
-            compute_metrics=None if POSITIONS[0] in rows[0] else _scores,  # spans: the loss alone
+            compute_metrics=None if about_tokens else _scores,
             callbacks=[ProgressLine()],
             optimizers=(optimizer(model, recipe), None),
         )

@@ -1,17 +1,16 @@
-"""A BERT that reads: a new start-and-end head, its training, and answers to questions in one go.
+"""A BERT that answers questions from a text: a new start-and-end head, its logits, answers in one go.
 
-Not for windows, targets and decoding (`answer_spans`), which notebook 07 builds step by step.
+`finetuning.train` trains it on the rows of `answer_spans.encode`. Not for windows and spans (`answer_spans`).
 """
 
 from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from utils import finetuning, models
 from utils.answer_spans import Answer, decode, encode
-from utils.finetuning import POSITIONS, Recipe, Result, batches_by_length
+from utils.finetuning import POSITIONS, Recipe, batches_by_length
 from utils.profile import device, seed_everything
 
 
@@ -24,13 +23,6 @@ def new_reader(recipe: Recipe, name: str | None = None) -> tuple:
     for module in frozen if recipe.frozen_layers else []:
         module.requires_grad_(False)
     return tokenizer, model.to(device())
-
-
-def train(model, rows: list[dict], recipe: Recipe, folder: Path | None = None) -> Result:
-    """Fine-tune `model` in place on the rows of `answer_spans.encode`; `finetuning.train` says the rest."""
-    kept = ("input_ids", "token_type_ids", *POSITIONS)
-    rows = [{name: row[name] for name in kept if name in row} for row in rows]
-    return finetuning.train(model, rows, recipe, folder=folder)
 
 
 @torch.inference_mode()
