@@ -9,10 +9,9 @@ from helpers import VOCABULARY, assert_one_line
 from hypothesis import given
 from hypothesis import strategies as st
 from seqeval import metrics
-from torch.nn.utils.rnn import pad_sequence
 from transformers import BertTokenizer
 
-from utils import models
+from utils import finetuning, models
 from utils.entities import (
     Dictionary,
     decode,
@@ -250,7 +249,7 @@ TOKENIZER = make_tokenizer()
 
 def one_hot(window, labels=LABELS):
     """The logits of a model that is always right, with two rows of padding that are all wrong."""
-    right = np.eye(len(labels))[[max(0, label) for label in window["labels"]]]
+    right = np.eye(len(labels))[[max(0, label) for label in window["token_labels"]]]
     return np.concatenate([right, np.ones((2, len(labels))) * 9])
 
 
@@ -281,7 +280,7 @@ def test_the_first_piece_of_a_word_has_its_label():
     (window,) = encode(TOKENIZER, [row], LABELS, 64)
     pieces = TOKENIZER.convert_ids_to_tokens(window["input_ids"])
     assert pieces == ["[CLS]", "the", "r", "##e", "##d", "lamp", "-", "chair", "[SEP]"]
-    assert window["labels"] == [-100, 0, 3, -100, -100, 4, 0, 1, -100]
+    assert window["token_labels"] == [-100, 0, 3, -100, -100, 4, 0, 1, -100]
     assert window["words"] == [-1, 0, 1, -1, -1, 2, 3, 4, -1]
     assert window["row"] == 0
     assert window["input_ids"] == TOKENIZER(row["text"])["input_ids"]
@@ -291,9 +290,9 @@ def test_labels_of_words_and_texts_without_labels():
     marked = {"text": "a-b lamp", "words": [[0, 3], [4, 8]], "tags": ["B-part", "I-date"]}
     plain = [{"text": "a-b lamp"}, {"text": "a-b lamp", "words": [(0, 3), (4, 8)]}]
     windows = encode(TOKENIZER, [marked, *plain], LABELS, 64)
-    assert windows[0]["labels"] == [-100, 3, -100, -100, 2, -100]
+    assert windows[0]["token_labels"] == [-100, 3, -100, -100, 2, -100]
     assert [window["words"] for window in windows[1:]] == [[-1, 0, 1, 2, 3, -1], [-1, 0, -1, -1, 1, -1]]
-    assert not any("labels" in window for window in windows[1:])
+    assert not any("token_labels" in window for window in windows[1:])
     logits = one_hot(windows[0])
     assert decode([marked], windows[:1], [logits], LABELS) == [[span(0, 3), span(4, 8, "date")]]
 
@@ -385,7 +384,7 @@ def test_windows_hold_every_piece_and_label_every_word_once(count, max_length, d
     row = {"text": "red lamp " * count, "entities": []}
     whole = TOKENIZER(row["text"], add_special_tokens=False)["input_ids"]
     windows = encode(TOKENIZER, [row], LABELS, max_length, stride)
-    assert all(len(window["input_ids"]) == len(window["labels"]) <= max_length for window in windows)
+    assert all(len(window["input_ids"]) == len(window["token_labels"]) <= max_length for window in windows)
     assert sorted(w for window in windows for w in window["words"] if w >= 0) == list(range(2 * count))
     joined, position = [], 0
     for number, window in enumerate(windows):
@@ -471,19 +470,14 @@ def test_a_bert_learns_the_labels_and_its_logits_give_the_entities(tiny_bert):
         "token-classification", str(tiny_bert), num_labels=len(LABELS), hidden_dropout_prob=0.0
     )
     windows = encode(tokenizer, rows, LABELS, 12, 4)
-    padding = {"input_ids": tokenizer.pad_token_id, "labels": -100}
-    batch = {
-        name: pad_sequence([torch.tensor(window[name]) for window in windows], True, value)
-        for name, value in padding.items()
-    }
-    mask = (batch["input_ids"] != tokenizer.pad_token_id).long()
+    batch = finetuning.collate(windows)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     for _ in range(60):
         optimizer.zero_grad()
-        model(**batch, attention_mask=mask).loss.backward()
+        model(**batch).loss.backward()
         optimizer.step()
     with torch.inference_mode():
-        logits = model(batch["input_ids"], attention_mask=mask).logits
+        logits = model(**batch).logits
     assert decode(rows, windows, logits, LABELS) == [row["entities"] for row in rows]
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from utils import entities, finetuning, tagger
+from utils import entities, finetuning, models, tagger
 from utils.finetuning import Recipe
 
 TINY = Recipe(epochs=12, batch_size=4, learning_rate=3e-3, head_learning_rate=1e-2, max_length=32)
@@ -28,9 +28,9 @@ def lessons() -> list[dict]:
 
 
 def test_labels_of_tokens_are_padded_with_minus_100_and_those_of_texts_are_not():
-    rows = [{"input_ids": [1, 2, 3], "labels": [-100, 1, 0]}, {"input_ids": [1], "labels": [2]}]
+    rows = [{"input_ids": [1, 2, 3], "token_labels": [-100, 1, 0]}, {"input_ids": [1], "token_labels": [2]}]
     assert finetuning.collate(rows)["labels"].tolist() == [[-100, 1, 0], [2, -100, -100]]
-    several = [{"input_ids": [1, 2], "labels": [0.0, 1.0]}, {"input_ids": [1], "labels": [1.0, 1.0]}]
+    several = [{"input_ids": [1, 2], "labels": [0, 1]}, {"input_ids": [1], "labels": [1, 1]}]
     assert finetuning.collate(several)["labels"].tolist() == [[0, 1], [1, 1]]
 
 
@@ -72,3 +72,33 @@ def test_the_seed_makes_the_head_and_frozen_layers_stay(tiny_bert):
 def test_a_text_without_words_has_no_entity_and_is_no_error(tiny_bert, text):
     tokenizer, model = tagger.new_tagger(LABELS, TINY, str(tiny_bert))
     assert all(text[span["start"] : span["end"]] for span in tagger.tag(tokenizer, model, [text], 40)[0])
+
+
+@pytest.mark.parametrize("kind", ["question-answering", "token-classification"])
+def test_frozen_states_computed_once_give_the_same_logits_loss_and_gradients(tiny_bert, kind):
+    torch.manual_seed(0)
+    tokenizer, model = models.load(kind, str(tiny_bert))
+    model.freeze(1).eval()
+    coded = tokenizer(["the lamp", "it is"], ["red chair is good", "bad"], padding=True, return_tensors="pt")
+    targets = {"start_positions": torch.tensor([3, 0]), "end_positions": torch.tensor([4, 0])}
+    if kind == "token-classification":
+        targets = {
+            "labels": torch.randint(-1, 2, coded["input_ids"].shape).where(coded["attention_mask"] == 1, -100)
+        }
+        targets["labels"][targets["labels"] < 0] = -100
+    once = model.lower(coded["input_ids"], coded["attention_mask"], coded["token_type_ids"])
+    found = []
+    for given in (dict(coded), {"hidden_states": once, "attention_mask": coded["attention_mask"]}):
+        output = model(**given, **targets)
+        learning = [p for p in model.parameters() if p.requires_grad]
+        found.append((output, torch.autograd.grad(output.loss, learning, allow_unused=True)))
+    (one, slopes), (other, again) = found
+    assert one.loss.item() == pytest.approx(other.loss.item(), abs=1e-5)
+    visible = coded["attention_mask"] == 1
+    for name in ("start_logits", "end_logits") if kind == "question-answering" else ("logits",):
+        assert torch.allclose(one[name][visible], other[name][visible], atol=1e-5)
+    if kind == "token-classification":  # a span's softmax also runs over padding, of which nothing is asked
+        for mine, theirs in zip(slopes, again, strict=True):
+            assert (mine is None) == (theirs is None) and (
+                mine is None or torch.allclose(mine, theirs, atol=1e-5)
+            )

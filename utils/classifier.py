@@ -9,6 +9,8 @@ from torch import nn
 from transformers import BertConfig, BertModel, BertPreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from utils.heads import FrozenLower
+
 
 class MeanPooledConfig(BertConfig):
     """A BERT with the course's classification head. Its own type, so that AutoModel never mistakes it."""
@@ -16,7 +18,7 @@ class MeanPooledConfig(BertConfig):
     model_type = "bert_mean_pooled"
 
 
-class MeanPooledClassifier(BertPreTrainedModel):
+class MeanPooledClassifier(FrozenLower, BertPreTrainedModel):
     """BERT, the mean of its token vectors, and one linear layer: (batch, sequence) -> (batch, labels).
 
     The mean replaces BERT's pooled [CLS] (Devlin et al., 2019, section 3), because MiniLM was
@@ -43,7 +45,7 @@ class MeanPooledClassifier(BertPreTrainedModel):
             output = self.bert(input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
             hidden_states = output.last_hidden_state  # (batch, sequence, hidden)
         else:
-            hidden_states = self._layers(hidden_states, attention_mask, self.frozen_layers, None)
+            hidden_states = self.upper(hidden_states, attention_mask)
         pooled = mean_pool(hidden_states, attention_mask)  # (batch, sequence, hidden) -> (batch, hidden)
         logits = self.classifier(self.dropout(pooled))  # (batch, hidden) -> (batch, labels)
         loss = None if labels is None else self.loss(logits, labels)
@@ -54,36 +56,6 @@ class MeanPooledClassifier(BertPreTrainedModel):
         if self.config.problem_type == "multi_label_classification":
             return nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
         return nn.functional.cross_entropy(logits, labels)
-
-    @property
-    def frozen_layers(self) -> int:
-        """How many of the lowest encoder layers (and the embeddings with them) do not learn."""
-        return getattr(self.config, "frozen_layers", 0)
-
-    def freeze(self, layers: int) -> "MeanPooledClassifier":
-        """Stop the embeddings and the lowest `layers` encoder layers from learning; 0 lets all learn."""
-        if not 0 <= layers <= self.config.num_hidden_layers:
-            raise ValueError(
-                f"frozen layers must be between 0 and {self.config.num_hidden_layers}, got {layers}."
-            )
-        self.config.frozen_layers = layers
-        self.bert.requires_grad_(True)
-        for module in [self.bert.embeddings, *self.bert.encoder.layer[:layers]] if layers else []:
-            module.requires_grad_(False)
-        return self
-
-    @torch.no_grad()
-    def lower(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Run the frozen part alone: (batch, sequence) -> (batch, sequence, hidden)."""
-        hidden_states = self.bert.embeddings(input_ids=input_ids)
-        return self._layers(hidden_states, attention_mask, 0, self.frozen_layers)
-
-    def _layers(self, hidden_states, attention_mask, start, stop):
-        visible = attention_mask[:, None, None, :].to(hidden_states.dtype)  # (batch, 1, 1, sequence)
-        bias = (1.0 - visible) * torch.finfo(hidden_states.dtype).min  # added to the attention scores
-        for layer in self.bert.encoder.layer[start:stop]:
-            hidden_states = layer(hidden_states, attention_mask=bias)
-        return hidden_states
 
 
 # Lets AutoConfig, AutoModelForSequenceClassification and AutoTokenizer read a saved classifier.

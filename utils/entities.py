@@ -121,7 +121,7 @@ def encode(
         labels: the names of the classes, from `label_names`.
 
     Returns:
-        windows in the order of the rows: `input_ids`; `labels`; `words`, for each piece the index of
+        windows in the order of the rows: `input_ids`; `token_labels`; `words`, for each piece the index of
         the word whose first piece it is, or -1; and `row`, the row's index.
 
     Raises:
@@ -145,7 +145,7 @@ def encode(
             inside = [-1, *(firsts[i] if i in own else -1 for i in range(start, end)), -1]
             windows.append({"row": index, "input_ids": ids, "words": inside})
             if targets is not None:
-                windows[-1]["labels"] = [targets[word] if word >= 0 else IGNORED for word in inside]
+                windows[-1]["token_labels"] = [targets[word] if word >= 0 else IGNORED for word in inside]
     return windows
 
 

@@ -73,8 +73,8 @@ def encode(tokenizer, dataset: Dataset, max_length: int) -> list[dict]:
 def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
     """Pad rows to the longest of them: `input_ids` and `attention_mask` of shape (batch, sequence).
 
-    Rows that carry `hidden_states` (length, hidden) give (batch, sequence, hidden) instead of ids. A
-    label for each token gives (batch, sequence), -100 behind the end: cross-entropy leaves that out.
+    Rows that carry `hidden_states` (length, hidden) give (batch, sequence, hidden) instead of ids.
+    `token_labels` give `labels` (batch, sequence), -100 behind the end: cross-entropy leaves that out.
     """
     ids = [torch.as_tensor(row["input_ids"]) for row in rows]
     batch = {"attention_mask": pad_sequence([torch.ones_like(row) for row in ids], batch_first=True)}
@@ -88,19 +88,12 @@ def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
     for name in POSITIONS:
         if name in rows[0]:
             batch[name] = torch.tensor([row[name] for row in rows])
-    if "labels" in rows[0]:
-        if _a_label_for_each_token(rows[0]):
-            labels = [torch.as_tensor(row["labels"]) for row in rows]
-            batch["labels"] = pad_sequence(labels, batch_first=True, padding_value=-100)
-        else:
-            batch["labels"] = torch.tensor(np.array([row["labels"] for row in rows]))
+    if "token_labels" in rows[0]:
+        labels = [torch.as_tensor(row["token_labels"]) for row in rows]
+        batch["labels"] = pad_sequence(labels, batch_first=True, padding_value=-100)
+    elif "labels" in rows[0]:
+        batch["labels"] = torch.tensor(np.array([row["labels"] for row in rows]))
     return batch
-
-
-def _a_label_for_each_token(row: dict) -> bool:
-    """Whole numbers in a list; multi-label rows have a list too, of floats."""
-    labels = np.asarray(row.get("labels", 0))
-    return labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
 
 
 def batches_by_length(rows: list[dict], batch_size: int) -> list[list[int]]:
@@ -148,7 +141,8 @@ def with_lower_states(model, rows: list[dict], batch_size: int = 64) -> list[dic
         batch = {
             key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()
         }
-        states = model.lower(batch["input_ids"], batch["attention_mask"]).cpu()
+        segments = batch.get("token_type_ids")
+        states = model.lower(batch["input_ids"], batch["attention_mask"], segments).cpu()
         for position, index in enumerate(indices):
             extended[index]["hidden_states"] = states[position, : len(rows[index]["input_ids"])].clone()
     return extended
@@ -191,7 +185,7 @@ def train(
     if folder is not None:
         folder = claim(Path(folder), recipe.__dict__ | {"rows": len(rows)})
     start = time.perf_counter()
-    about_tokens = POSITIONS[0] in rows[0] or _a_label_for_each_token(rows[0])  # then only the loss is told
+    about_tokens = "token_labels" in rows[0] or POSITIONS[0] in rows[0]  # then only the loss is told
     if recipe.frozen_layers and hasattr(model, "lower"):
         rows = with_lower_states(model, rows)
     with tempfile.TemporaryDirectory() as scratch, models.quiet():

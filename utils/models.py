@@ -19,6 +19,7 @@ from torch import nn
 from transformers import AutoTokenizer
 
 from utils.classifier import MeanPooledClassifier, MeanPooledConfig
+from utils.heads import Reader, Tagger
 from utils.profile import MINILM, ROOT, get_profile
 
 # A full commit id, never a branch: the model that you load is the model that was tested.
@@ -38,11 +39,11 @@ FILES = [
     "vocab.txt",
     "special_tokens_map.json",
 ]
-AUTO_CLASSES = {
-    "encoder": "AutoModel",
-    "masked-lm": "AutoModelForMaskedLM",
-    "question-answering": "AutoModelForQuestionAnswering",
-    "token-classification": "AutoModelForTokenClassification",
+CLASSES = {
+    "encoder": transformers.AutoModel,
+    "masked-lm": transformers.AutoModelForMaskedLM,
+    "question-answering": Reader,
+    "token-classification": Tagger,
 }
 
 
@@ -188,10 +189,10 @@ def load(task: str, name: str | None = None, **config) -> tuple:
         model_class = MeanPooledClassifier
         with quiet():
             config = {"config": MeanPooledConfig.from_pretrained(folder, **config)}
-    elif task in AUTO_CLASSES:
-        model_class = getattr(transformers, AUTO_CLASSES[task])
+    elif task in CLASSES:
+        model_class = CLASSES[task]
     else:
-        raise ModelError(f"Unknown task {task!r}: choose one of classification, {', '.join(AUTO_CLASSES)}.")
+        raise ModelError(f"Unknown task {task!r}: choose one of classification, {', '.join(CLASSES)}.")
     name = name or get_profile().backbone
     try:
         with quiet():

@@ -19,10 +19,7 @@ def new_reader(recipe: Recipe, name: str | None = None) -> tuple:
     seed_everything(recipe.seed)
     rates = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), recipe.dropout)
     tokenizer, model = models.load("question-answering", name, **rates)
-    frozen = [model.bert.embeddings, *model.bert.encoder.layer[: recipe.frozen_layers]]
-    for module in frozen if recipe.frozen_layers else []:
-        module.requires_grad_(False)
-    return tokenizer, model.to(device())
+    return tokenizer, model.freeze(recipe.frozen_layers).to(device())
 
 
 @torch.inference_mode()

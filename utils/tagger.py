@@ -25,10 +25,7 @@ def new_tagger(labels: Sequence[str], recipe: Recipe, name: str | None = None) -
         hidden_dropout_prob=recipe.dropout,
         attention_probs_dropout_prob=recipe.dropout,
     )
-    frozen = [model.bert.embeddings, *model.bert.encoder.layer[: recipe.frozen_layers]]
-    for module in frozen if recipe.frozen_layers else []:
-        module.requires_grad_(False)
-    return tokenizer, model.to(device())
+    return tokenizer, model.freeze(recipe.frozen_layers).to(device())
 
 
 @torch.inference_mode()
