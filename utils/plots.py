@@ -87,14 +87,14 @@ def word_map(points: np.ndarray, groups, title: str) -> Axes:
     return axes
 
 
-def pretraining_curve(metrics: dict, title: str = "") -> Axes:
+def pretraining_curve(metrics: dict, title: str = "", axes: Axes | None = None) -> Axes:
     """Draw the MLM loss of a pre-training run by tokens, with the unigram level and when it was left.
 
     Args:
         metrics: what `pretraining.loop.pretrain` returns, or metrics.json.
     """
     table = pd.DataFrame(metrics["history"])
-    axes = plt.subplots()[1]
+    axes = axes or plt.subplots()[1]
     millions = table["tokens"] / 1e6
     axes.plot(millions, table["loss"], label="training text")
     if held_out := metrics["held_out_history"]:
