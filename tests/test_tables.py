@@ -99,10 +99,7 @@ def test_a_cell_of_a_million_characters_is_cut_and_said(write):
     table = Table(write('a,b\n"' + "x" * 1_000_000 + '",2\n'))
     (row,) = table.rows()
     assert row == {"a": "x" * tables.LONGEST, "b": "2"}
-    assert (
-        table.notes == ["1 cell were longer than 20,000 characters and are cut there"]
-        or "cut" in table.notes[0]
-    )
+    assert table.notes == ["cells longer than 20,000 characters, cut there: 1"]
 
 
 @pytest.mark.parametrize(
@@ -120,13 +117,13 @@ def test_a_cell_of_a_million_characters_is_cut_and_said(write):
 def test_what_cannot_be_read_is_one_line(write, name, content, words):
     with pytest.raises(TableError) as error:
         list(Table(write(content, name)).rows())
-    assert_one_line(error.value, words)
+    assert_one_line(error, words)
 
 
 def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(TableError) as error:
         Table(tmp_path / "nowhere.csv")
-    assert_one_line(error.value, "no such file")
+    assert_one_line(error, "no such file")
 
 
 @pytest.mark.parametrize("cell", ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "-x"])
@@ -143,13 +140,13 @@ def test_a_report_is_written_whole_or_not_at_all(tmp_path):
     path = tmp_path / "out.csv"
     with pytest.raises(TableError) as error:
         write_csv(path, [{"a": "1"}, {"b": "2"}])
-    assert_one_line(error.value, "row 1 has other columns")
+    assert_one_line(error, "row 2 has other columns")
     with pytest.raises(TableError) as error:
         write_csv(path, [])
-    assert_one_line(error.value, "no row")
+    assert_one_line(error, "no row")
     with pytest.raises(TableError) as error:
         write_csv(tmp_path / "nowhere" / "out.csv", [{"a": "1"}])
-    assert_one_line(error.value, "cannot be written")
+    assert_one_line(error, "cannot be written")
     assert not list(tmp_path.iterdir())
 
 

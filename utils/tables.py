@@ -37,7 +37,8 @@ class Table:
     """
 
     def __init__(self, path: str | Path):
-        self.path, self._told = Path(path), {}
+        self.path = Path(path)
+        self._told: dict[str, int] = {}  # sentences, and how often where that is counted
         suffix = self.path.suffix.lower()
         if suffix not in SUFFIXES:
             raise TableError(
@@ -59,14 +60,11 @@ class Table:
     @property
     def notes(self) -> list[str]:
         """What was handled so far, a sentence each: complete after the rows were read once."""
-        return [
-            sentence.format(count) if count > 1 else sentence.format(count).replace("cells", "cell", 1)
-            for sentence, count in self._told.items()
-        ]
+        return [f"{sentence}: {count}" if count else sentence for sentence, count in self._told.items()]
 
     def rows(self) -> Iterator[Row]:
         """Yield the rows one by one; memory does not grow with the table."""
-        self._told = {sentence: n for sentence, n in self._told.items() if "column" in sentence}
+        self._told = {sentence: n for sentence, n in self._told.items() if not n}  # count anew
         width = len(self.columns)
         for number, cells in islice(self._lines(), 1, None):
             if len(cells) > width and any(cell not in (None, "") for cell in cells[width:]):
@@ -75,7 +73,7 @@ class Table:
                     "the delimiter into quotation marks."
                 )
             if len(cells) < width:
-                self._tell("{} rows had fewer cells than columns; the missing ones count as empty")
+                self._count("rows with fewer cells than columns, the missing ones taken as empty")
             values = [self._clean(cell) for cell in cells[:width]]
             if any(values):
                 yield dict(zip(self.columns, [*values, *[None] * (width - len(values))], strict=True))
@@ -119,14 +117,17 @@ class Table:
     def _clean(self, cell) -> str | None:
         text = str(cell).strip() if cell is not None else ""
         if "\0" in text:
-            self._tell("{} cells held zero bytes, which were taken out")
+            self._count("cells with zero bytes, which were taken out")
             text = text.replace("\0", "").strip()
         if len(text) > LONGEST:
-            self._tell(f"{{}} cells were longer than {LONGEST:,} characters and are cut there")
+            self._count(f"cells longer than {LONGEST:,} characters, cut there")
             text = text[:LONGEST]
         return text or None
 
     def _tell(self, sentence: str) -> None:
+        self._told[sentence] = 0
+
+    def _count(self, sentence: str) -> None:
         self._told[sentence] = self._told.get(sentence, 0) + 1
 
 
@@ -160,9 +161,7 @@ def _encoding(path: Path, tell) -> str:
                 block = file.read(1 << 20)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            tell(
-                "the column names and cells are not UTF-8 and were read as Windows-1252: check letters with accents"
-            )
+            tell("the file is not UTF-8 and was read as Windows-1252: check letters with accents")
             return "cp1252"
     return "utf-8-sig"
 
@@ -189,7 +188,7 @@ def _excel(path: Path, tell) -> Iterator[tuple[int, list]]:
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
         if len(book.sheetnames) > 1:
-            tell(f"only the first sheet, {book.sheetnames[0]!r}, is read: its columns are the table")
+            tell(f"only the first sheet, {book.sheetnames[0]!r}, is read")
         for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
             if any(cell is not None for cell in cells):
                 yield number, list(cells)
