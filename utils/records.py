@@ -1,7 +1,9 @@
 """Structured records with fields of text: a record as one text, and the rules that count what is missing.
 
-Not for training (`finetuning`).
+Not for training (`finetuning`), and not for reading tables (`tables`).
 """
+
+from collections.abc import Sequence
 
 FIELDS = (
     "channel",
@@ -26,6 +28,42 @@ def as_text(record: dict, fields: tuple[str, ...] = FIELDS) -> str:
     The form of Ditto (Li et al., 2020, section 2.2).
     """
     return " ".join(f"[COL] {field} [VAL] {record[field] or ''}".rstrip() for field in fields)
+
+
+def as_text_within(record: dict, tokenizer, max_length: int, fields: Sequence[str] = FIELDS) -> str:
+    """Return `as_text`, its longest values cut so that it has at most `max_length` word pieces.
+
+    A short field stays whole however long another one is: each keeps its share (`field_shares`). [CLS]
+    and [SEP] count; a value is cut between two word pieces.
+
+    Raises:
+        ValueError: the names of the fields alone take all the room.
+    """
+    fields = tuple(fields)
+    frame = len(tokenizer(as_text(dict.fromkeys(fields), fields))["input_ids"])
+    if frame >= max_length:
+        raise ValueError(
+            f"the names of {len(fields)} fields take {frame} of {max_length} word pieces: choose fewer fields "
+            "or a greater length."
+        )
+    values = [str(record[field] or "") for field in fields]
+    coded = tokenizer(values, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+    offsets = coded["offset_mapping"]
+    shares = field_shares([len(pieces) for pieces in offsets], max_length - frame)
+    kept = {
+        field: value if share == len(pieces) else value[: pieces[share - 1][1] if share else 0]
+        for field, value, pieces, share in zip(fields, values, offsets, shares, strict=True)
+    }
+    return as_text(kept, fields)
+
+
+def field_shares(lengths: Sequence[int], room: int) -> list[int]:
+    """Part `room` among fields: none above one common cap, the highest with which all fit together."""
+    shares = [0] * len(lengths)
+    for place, index in enumerate(sorted(range(len(lengths)), key=lengths.__getitem__)):
+        shares[index] = min(lengths[index], room // (len(lengths) - place))
+        room -= shares[index]
+    return shares
 
 
 def missing_score(record: dict, fields: tuple[str, ...] = FIELDS) -> int:
