@@ -7,6 +7,7 @@ The card gets the text's origin and the GLUE scores that `benchmarks/checkpoint.
 
 import argparse
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from utils.models import COURSE_CHECKPOINT
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 ORIGIN = (
     "26,747 articles of the English Wikipedia of 2015 (CC BY-SA 3.0, by its authors; about 65 million words, "
-    "lower-cased). No text of it is in this repository"
+    "lower-cased; no text of it is in this repository)"
 )
 COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "metrics.json", "learning_curve.png")
 
@@ -57,7 +58,7 @@ def card(run: Path, metrics: dict, scores: Path | None) -> str:
     ]
     at = next(number for number, line in enumerate(lines) if line.startswith("| | |"))
     lines[at:at] = [command(text, metrics), ""]
-    text = "\n".join(lines) + "\n"
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines) + "\n")
     text += "\nThe weights are stored in half precision and load in float32. Licence: MIT, as the course's code.\n"
     text += "\n![Loss by tokens seen, on training and held-out text, with the unigram level.](learning_curve.png)\n"
     return text + (glue(scores) if scores else "")

@@ -40,7 +40,7 @@ class Recipe:
     lengths: tuple[tuple[float, int], ...] = ((0.0, 64),)  # from this part of the budget on: this length
     max_length: int = 128  # positions that the model has
     batch_tokens: tuple[int, int] = (4096, 4096)  # a step's tokens, first and last
-    mask_rates: tuple[float, float] = (0.15, 0.15)  # part of the tokens to be guessed, first and last
+    mask_rates: tuple[float, float] = (0.5, 0.15)  # part of the tokens to be guessed, first and last
     frequency_bias: bool = (
         True  # start the head at the unigram level: its bias at the pieces' log frequencies
     )
