@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from finetuning import write
+from race import write
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import f1_score, matthews_corrcoef
 from torch.nn import functional as F
 
 from utils import data, models
-from utils.finetuning import batches_by_length
+from utils.finetuning import batches_by_length, collate, predict
 from utils.profile import SettingError, device, seed_everything, set_threads
 
 # Google's README of Turc et al., 2019: BERT-Tiny and BERT-Mini, in percent
@@ -45,22 +45,11 @@ def encode(tokenizer, rows, columns: tuple[str, ...], label: str, max_length: in
     texts = [list(rows[column]) for column in columns]
     encoded = tokenizer(*texts, truncation=True, max_length=max_length)
     return [
-        {"input_ids": ids, "token_type_ids": types, "label": value}
+        {"input_ids": ids, "token_type_ids": types, "labels": value}
         for ids, types, value in zip(
             encoded["input_ids"], encoded["token_type_ids"], rows[label], strict=True
         )
     ]
-
-
-def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
-    """Pad to the longest: `input_ids`, `token_type_ids` and `attention_mask`, each (batch, sequence)."""
-
-    def pad(key: str) -> torch.Tensor:
-        return torch.nn.utils.rnn.pad_sequence([torch.tensor(row[key]) for row in rows], batch_first=True)
-
-    batch = {key: pad(key) for key in ("input_ids", "token_type_ids")}
-    lengths = torch.tensor([len(row["input_ids"]) for row in rows])
-    return batch | {"attention_mask": (torch.arange(lengths.max())[None] < lengths[:, None]).long()}
 
 
 def train(model, rows: list[dict], epochs: int, options, seed: int) -> None:
@@ -74,9 +63,10 @@ def train(model, rows: list[dict], epochs: int, options, seed: int) -> None:
     model.train()
     for _ in range(epochs):
         for number in random.permutation(len(batches)):
-            some = [rows[index] for index in batches[number]]
-            labels = torch.tensor([row["label"] for row in some], device=model.device)
-            logits = model(**{key: value.to(model.device) for key, value in collate(some).items()}).logits
+            batch = collate([rows[index] for index in batches[number]])
+            batch = {name: tensor.to(model.device) for name, tensor in batch.items()}
+            labels = batch.pop("labels")
+            logits = model(**batch).logits
             regression = logits.shape[1] == 1
             loss = F.mse_loss(logits[:, 0], labels.float()) if regression else F.cross_entropy(logits, labels)
             loss.backward()
@@ -84,16 +74,6 @@ def train(model, rows: list[dict], epochs: int, options, seed: int) -> None:
             optimizer.step()
             schedule.step()
             optimizer.zero_grad()
-
-
-@torch.inference_mode()
-def predict(model, rows: list[dict]) -> np.ndarray:
-    model.eval()
-    logits = np.zeros((len(rows), model.config.num_labels), dtype=np.float32)
-    for indices in batches_by_length(rows, 64):
-        batch = collate([rows[index] for index in indices])
-        logits[indices] = model(**{key: value.to(model.device) for key, value in batch.items()}).logits.cpu()
-    return logits
 
 
 def score(metric: str, logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -124,11 +104,11 @@ def run(task: str, seed: int, options) -> dict:
     rows = [encode(tokenizer, part, columns, label, limit) for part in (loaded["train"], test)]
     if outputs == 1:
         with torch.no_grad():
-            model.classifier.bias.fill_(float(np.mean([row["label"] for row in rows[0]])))
+            model.classifier.bias.fill_(float(np.mean([row["labels"] for row in rows[0]])))
     start = time.perf_counter()
     train(model.to(device()), rows[0], options.epochs or EPOCHS[task], options, seed)
     seconds = time.perf_counter() - start
-    labels = np.array([row["label"] for row in rows[1]])
+    labels = np.array([row["labels"] for row in rows[1]])
     return {"task": task, "seed": seed, "seconds": seconds} | score(
         PUBLISHED[task][0], predict(model, rows[1]), labels
     )

@@ -11,8 +11,6 @@ loading the weights and the evaluation are outside. The ratio is that of the med
 """
 
 import argparse
-import json
-import statistics
 import sys
 import tempfile
 import time
@@ -21,13 +19,8 @@ from pathlib import Path
 
 import numpy as np
 import transformers
-from transformers import (
-    DataCollatorWithPadding,
-    PrinterCallback,
-    Trainer,
-    TrainingArguments,
-    default_data_collator,
-)
+from race import stock_arguments, table, write
+from transformers import DataCollatorWithPadding, PrinterCallback, Trainer, default_data_collator
 
 from utils import data, finetuning, models
 from utils.finetuning import Recipe
@@ -74,17 +67,8 @@ def stock(task: Task, seed: int, pad_to_longest: bool = False) -> tuple[float, o
 
     rows = task.train.map(tokenize, batched=True, load_from_cache_file=False)
     with tempfile.TemporaryDirectory() as folder, models.quiet():
-        arguments = TrainingArguments(
-            output_dir=folder,
-            per_device_train_batch_size=8,
-            num_train_epochs=3,
-            learning_rate=5e-5,
-            seed=seed,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=device().type == "cpu",
-            dataloader_pin_memory=device().type == "cuda",
+        arguments = stock_arguments(
+            folder, seed, per_device_train_batch_size=8, num_train_epochs=3, learning_rate=5e-5
         )
         trainer = Trainer(
             model=model,
@@ -188,7 +172,7 @@ def main(arguments: list[str]) -> int:
     if unknown := set(options.only or ()) - set(contestants(options)):
         parser.error(f"--only: there is no recipe {' or '.join(sorted(unknown))} here")
     try:
-        print(table(race(options)))
+        print(table(race(options), ("accuracy",)))
     except (data.DataError, models.ModelError, SettingError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -225,29 +209,6 @@ def report(options, runs: list[dict]) -> dict:
         "backbone": get_profile().backbone,
     }
     return settings | {"dtype": str(dtype()), "device": str(device()), "runs": runs}
-
-
-def table(runs: list[dict]) -> str:
-    """Mean and spread of the accuracy, median seconds, and how many times as fast the last recipe is."""
-    lines = [f"{'recipe':<44}{'accuracy':>16}{'median s':>10}{'ratio':>8}"]
-    names = list(dict.fromkeys(run["recipe"] for run in runs))
-    median = {
-        name: statistics.median(run["seconds"] for run in runs if run["recipe"] == name) for name in names
-    }
-    for name in names:
-        scores = [run["accuracy"] for run in runs if run["recipe"] == name]
-        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
-        ratio = median[name] / median[names[-1]]
-        lines.append(
-            f"{name:<44}{statistics.mean(scores):>9.2f} ± {spread:.2f}%{median[name]:>9.1f}{ratio:>8.1f}"
-        )
-    return "\n".join(lines)
-
-
-def write(path: Path | None, content: dict) -> None:
-    if path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1) + "\n")
 
 
 if __name__ == "__main__":

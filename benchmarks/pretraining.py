@@ -28,9 +28,9 @@ from pathlib import Path
 
 import torch
 import transformers
-from finetuning import write
+from race import stock_arguments, write
 from torch.nn import functional as F
-from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback, TrainingArguments
+from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
 
 from utils.corpus import shop
 from utils.pretraining.batches import Batches
@@ -97,19 +97,13 @@ def stock(
     model = transformers.BertForMaskedLM(config)
     watch = Watch(seconds, every, lambda model: held_out(model, corpus), goal)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
+        arguments = stock_arguments(
+            folder,
+            recipe.seed,
             per_device_train_batch_size=SEQUENCES,
             max_steps=steps,
             learning_rate=rate,
             warmup_steps=max(1, steps // 50),
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=device().type == "cpu",
-            dataloader_pin_memory=device().type == "cuda",
-            seed=recipe.seed,
         )
         trainer = Trainer(
             model=model,

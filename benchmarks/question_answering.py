@@ -12,7 +12,6 @@ float32, batch 12, 2 epochs, 3e-5, the learning rate falling in a line from the 
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
 import time
@@ -20,8 +19,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from finetuning import write
-from transformers import PrinterCallback, Trainer, TrainingArguments, default_data_collator
+from race import stock_arguments, table, write
+from transformers import PrinterCallback, Trainer, default_data_collator
 
 from utils import answer_spans, data, finetuning, models, question_answering, reader
 from utils.finetuning import POSITIONS, Recipe
@@ -36,7 +35,7 @@ OUR_STRIDE = 48
 
 def stock(rows, seed: int) -> tuple[float, object, object]:
     """Return (seconds, tokenizer, model) of the stock recipe."""
-    tokenizer, model = reader.new_reader(Recipe(seed=seed, dropout=0.1))
+    tokenizer, model = finetuning.new_model("question-answering", Recipe(seed=seed, dropout=0.1))
     start = time.perf_counter()
     windows = answer_spans.encode(tokenizer, rows, LENGTH, STRIDE)
     padded = []
@@ -46,17 +45,8 @@ def stock(rows, seed: int) -> tuple[float, object, object]:
         row["attention_mask"] = [1] * len(window["input_ids"]) + [0] * missing
         padded.append(row | {name: window[name] for name in POSITIONS})
     with tempfile.TemporaryDirectory() as folder, models.quiet():
-        arguments = TrainingArguments(
-            output_dir=folder,
-            per_device_train_batch_size=12,
-            num_train_epochs=2,
-            learning_rate=3e-5,
-            seed=seed,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            use_cpu=device().type == "cpu",
-            dataloader_pin_memory=device().type == "cuda",
+        arguments = stock_arguments(
+            folder, seed, per_device_train_batch_size=12, num_train_epochs=2, learning_rate=3e-5
         )
         trainer = Trainer(
             model=model, args=arguments, train_dataset=padded, data_collator=default_data_collator
@@ -72,7 +62,7 @@ def course(rows, seed: int, recipe: Recipe, empty: float) -> tuple[float, object
     `empty`: the part of the windows without an answer that is kept, drawn at random.
     """
     recipe = replace(recipe, seed=seed)
-    tokenizer, model = reader.new_reader(recipe)
+    tokenizer, model = finetuning.new_model("question-answering", recipe)
     start = time.perf_counter()
     windows = answer_spans.encode(tokenizer, rows, recipe.max_length, OUR_STRIDE)
     keep = np.random.default_rng(seed).random(len(windows)) < empty
@@ -86,7 +76,7 @@ def score(rows, tokenizer, model) -> dict[str, float]:
     windows = answer_spans.encode(tokenizer, rows, LENGTH, STRIDE)
     answers = answer_spans.decode(windows, reader.predict(model, windows))
     found = question_answering.evaluate({name: answer.text() for name, answer in answers.items()}, rows)
-    return {"em": found["exact_match"], "f1": found["f1"]}
+    return {"EM": found["exact_match"], "F1": found["f1"]}
 
 
 def race(options) -> list[dict]:
@@ -108,26 +98,12 @@ def race(options) -> list[dict]:
             runs.append({"recipe": name, "seed": seed, "seconds": seconds} | score(test, tokenizer, model))
             run = runs[-1]
             print(
-                f"seed {seed}  {name:<8}{seconds:>8.1f} s  EM {run['em']:.2f}  F1 {run['f1']:.2f}", flush=True
+                f"seed {seed}  {name:<8}{seconds:>8.1f} s  EM {run['EM']:.2f}  F1 {run['F1']:.2f}", flush=True
             )
             settings = {name: str(value) for name, value in vars(options).items()}
             settings |= {"backbone": get_profile().backbone, "dtype": str(dtype()), "device": str(device())}
             write(options.json, {"settings": settings, "runs": runs})
     return runs
-
-
-def table(runs: list[dict]) -> str:
-    """Mean and spread of EM and F1, median seconds, and how many times as long as the last recipe."""
-    lines, names = [], list(dict.fromkeys(run["recipe"] for run in runs))
-    median = {n: statistics.median(run["seconds"] for run in runs if run["recipe"] == n) for n in names}
-    for name in names:
-        line = f"{name:<10}"
-        for metric in ("em", "f1"):
-            values = [run[metric] for run in runs if run["recipe"] == name]
-            spread = statistics.stdev(values) if len(values) > 1 else 0.0
-            line += f"{metric.upper():>5} {statistics.mean(values):.2f} ± {spread:.2f}"
-        lines.append(line + f"{median[name]:>10.1f} s{median[name] / median[names[-1]]:>8.1f}")
-    return "\n".join(lines)
 
 
 def main(words: list[str]) -> int:
@@ -145,7 +121,7 @@ def main(words: list[str]) -> int:
         for name, v in (w.split("=") for w in options.change)
     }
     try:
-        print(table(race(options)))
+        print(table(race(options), ("EM", "F1")))
     except (data.DataError, models.ModelError, SettingError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

@@ -427,7 +427,7 @@ def test_a_batch_is_padded_and_carries_what_the_model_takes():
 
 
 def test_a_tiny_bert_learns_its_lessons_by_heart(tiny_bert):
-    tokenizer, model = reader.new_reader(TINY, str(tiny_bert))
+    tokenizer, model = finetuning.new_model("question-answering", TINY, name=str(tiny_bert))
     rows = encode(tokenizer, lessons(), 32, 4)
     result = finetuning.train(model, rows, TINY)
     assert [entry["epoch"] for entry in result.history] == list(range(1, 13))
@@ -439,7 +439,7 @@ def test_a_tiny_bert_learns_its_lessons_by_heart(tiny_bert):
 
 
 def test_logits_do_not_depend_on_the_batch_and_come_in_the_order_of_the_rows(tiny_bert):
-    tokenizer, model = reader.new_reader(TINY, str(tiny_bert))
+    tokenizer, model = finetuning.new_model("question-answering", TINY, name=str(tiny_bert))
     rows = encode(tokenizer, [question(CONTEXT * n, name=str(n)) for n in (2, 1, 3)], 24, 3)
     together, alone = predict(model, rows, 4), [predict(model, [row])[0] for row in rows]
     for row, one, other in zip(rows, together, alone, strict=True):
@@ -448,7 +448,7 @@ def test_logits_do_not_depend_on_the_batch_and_come_in_the_order_of_the_rows(tin
 
 
 def test_segments_reach_the_model(tiny_bert):
-    tokenizer, model = reader.new_reader(TINY, str(tiny_bert))
+    tokenizer, model = finetuning.new_model("question-answering", TINY, name=str(tiny_bert))
     rows = encode(tokenizer, [question()], 64, 0)
     flat = [row | {"token_type_ids": [0] * len(row["input_ids"])} for row in rows]
     assert np.abs(predict(model, rows)[0] - predict(model, flat)[0]).max() > 1e-3
@@ -458,7 +458,7 @@ def test_the_seed_makes_the_head_and_the_run_and_frozen_layers_stay(tiny_bert):
     recipe = replace(TINY, epochs=1, frozen_layers=1)
     weights = []
     for _ in range(2):
-        tokenizer, model = reader.new_reader(recipe, str(tiny_bert))
+        tokenizer, model = finetuning.new_model("question-answering", recipe, name=str(tiny_bert))
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         finetuning.train(model, encode(tokenizer, lessons(), 32, 4), recipe)
         weights.append(model.state_dict())

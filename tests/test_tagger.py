@@ -35,7 +35,7 @@ def test_labels_of_tokens_are_padded_with_minus_100_and_those_of_texts_are_not()
 
 
 def test_a_tiny_bert_learns_its_lessons_by_heart(tiny_bert):
-    tokenizer, model = tagger.new_tagger(LABELS, TINY, str(tiny_bert))
+    tokenizer, model = finetuning.new_model("token-classification", TINY, LABELS, str(tiny_bert))
     rows = entities.encode(tokenizer, lessons(), LABELS, 32, 4)
     result = finetuning.train(model, rows, TINY)
     assert [entry["epoch"] for entry in result.history] == list(range(1, 13))
@@ -45,7 +45,7 @@ def test_a_tiny_bert_learns_its_lessons_by_heart(tiny_bert):
 
 
 def test_logits_do_not_depend_on_the_batch_and_come_in_the_order_of_the_rows(tiny_bert):
-    tokenizer, model = tagger.new_tagger(LABELS, TINY, str(tiny_bert))
+    tokenizer, model = finetuning.new_model("token-classification", TINY, LABELS, str(tiny_bert))
     texts = [{"text": "the lamp is good " * number} for number in (2, 1, 3)]
     rows = entities.encode(tokenizer, texts, LABELS, 40, 4)
     together, alone = tagger.predict(model, rows, 3), [tagger.predict(model, [row])[0] for row in rows]
@@ -58,7 +58,7 @@ def test_the_seed_makes_the_head_and_frozen_layers_stay(tiny_bert):
     recipe = replace(TINY, epochs=1, frozen_layers=1)
     weights = []
     for _ in range(2):
-        tokenizer, model = tagger.new_tagger(LABELS, recipe, str(tiny_bert))
+        tokenizer, model = finetuning.new_model("token-classification", recipe, LABELS, str(tiny_bert))
         before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
         finetuning.train(model, entities.encode(tokenizer, lessons(), LABELS, 32, 4), recipe)
         weights.append(model.state_dict())
@@ -70,7 +70,7 @@ def test_the_seed_makes_the_head_and_frozen_layers_stay(tiny_bert):
 
 @pytest.mark.parametrize("text", ["", " \t", "\u200b", "🙂"])
 def test_a_text_without_words_has_no_entity_and_is_no_error(tiny_bert, text):
-    tokenizer, model = tagger.new_tagger(LABELS, TINY, str(tiny_bert))
+    tokenizer, model = finetuning.new_model("token-classification", TINY, LABELS, str(tiny_bert))
     assert all(text[span["start"] : span["end"]] for span in tagger.tag(tokenizer, model, [text], 40)[0])
 
 

@@ -83,16 +83,16 @@ def _refuse_what_does_not_fit(tokenizer, questions: list[dict], max_length: int,
             f"{tokenizer.model_max_length} word pieces and a stride of 0 or more."
         )
     special = tokenizer.num_special_tokens_to_add(pair=True)
-    for question in questions:
+    pieces_of = tokenizer([question["question"] for question in questions], add_special_tokens=False)
+    for question, ids in zip(questions, pieces_of["input_ids"], strict=True):
         name = f"question {question['id']!r}"
         for column in ("question", "context"):
             if not question[column].strip():
                 raise ValueError(f"{name}: its {column} is empty.")
-        pieces = len(tokenizer.tokenize(question["question"]))
-        room = max_length - special - pieces
+        room = max_length - special - len(ids)
         if stride >= room:
             raise ValueError(
-                f"{name} has {pieces} word pieces and leaves {max(room, 0)} of {max_length} for the context, not "
+                f"{name} has {len(ids)} word pieces and leaves {max(room, 0)} of {max_length} for the context, not "
                 f"more than the stride {stride}: shorten it, or take a longer window or a smaller stride."
             )
 

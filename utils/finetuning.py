@@ -8,6 +8,7 @@ Not for metrics or decoding of one task; those live in the task's own module.
 import math
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from utils.checkpoints import claim, last_good_checkpoint
 from utils.classifier import mean_pool
 from utils.profile import Profile, device, dtype, get_profile, seed_everything
 
+INPUTS = ("input_ids", "token_type_ids")
 POSITIONS = ("start_positions", "end_positions")  # what question answering has in place of labels
 
 
@@ -102,29 +104,32 @@ def batches_by_length(rows: list[dict], batch_size: int) -> list[list[int]]:
     return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
 
 
+def evaluation_batches(model, rows: list[dict], batch_size: int) -> Iterator[tuple[list[int], dict]]:
+    """Put `model` in evaluation mode and yield (indices of rows, their batch on the model's device).
+
+    A batch holds what every BERT reads and no targets: ids, mask and, where the rows have them, segments.
+    """
+    model.eval()
+    for indices in batches_by_length(rows, batch_size):
+        inputs = [{name: rows[index][name] for name in INPUTS if name in rows[index]} for index in indices]
+        yield indices, {name: tensor.to(model.device) for name, tensor in collate(inputs).items()}
+
+
 @torch.inference_mode()
 def predict(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
     """Return the logits (rows, labels) in the order of `rows`."""
-    model.eval()
     logits = np.zeros((len(rows), model.config.num_labels), dtype=np.float32)
-    for indices in batches_by_length(rows, batch_size):
-        batch = collate([{"input_ids": rows[index]["input_ids"]} for index in indices]).items()
-        logits[indices] = (
-            model(**{key: value.to(model.device) for key, value in batch}).logits.float().cpu().numpy()
-        )
+    for indices, batch in evaluation_batches(model, rows, batch_size):
+        logits[indices] = model(**batch).logits.float().cpu().numpy()
     return logits
 
 
 @torch.inference_mode()
 def embed(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
     """Return the mean-pooled vectors (rows, hidden) of an encoder, in the order of `rows`."""
-    model.eval()
     vectors = np.zeros((len(rows), model.config.hidden_size), dtype=np.float32)
-    for indices in batches_by_length(rows, batch_size):
-        batch = {
-            key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()
-        }
-        output = model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"]).last_hidden_state
+    for indices, batch in evaluation_batches(model, rows, batch_size):
+        output = model(**batch).last_hidden_state
         vectors[indices] = mean_pool(output, batch["attention_mask"]).float().cpu().numpy()
     return vectors
 
@@ -135,14 +140,9 @@ def with_lower_states(model, rows: list[dict], batch_size: int = 64) -> list[dic
 
     The frozen part gives the same output in every epoch, so it is computed once here.
     """
-    model.eval()
     extended = [dict(row) for row in rows]
-    for indices in batches_by_length(rows, batch_size):
-        batch = {
-            key: value.to(model.device) for key, value in collate([rows[index] for index in indices]).items()
-        }
-        segments = batch.get("token_type_ids")
-        states = model.lower(batch["input_ids"], batch["attention_mask"], segments).cpu()
+    for indices, batch in evaluation_batches(model, rows, batch_size):
+        states = model.lower(**batch).cpu()
         for position, index in enumerate(indices):
             extended[index]["hidden_states"] = states[position, : len(rows[index]["input_ids"])].clone()
     return extended
@@ -151,21 +151,31 @@ def with_lower_states(model, rows: list[dict], batch_size: int = 64) -> list[dic
 # ------------------------------------------------------------------------------------------ training
 
 
-def new_classifier(
-    labels: tuple[str, ...], recipe: Recipe, name: str | None = None, multi_label: bool = False
-):
-    """Return (tokenizer, model): a BERT with a new head for `labels`, seeded and frozen as `recipe` says."""
+def new_model(
+    task: str, recipe: Recipe, labels: Sequence[str] = (), name: str | None = None, **config
+) -> tuple:
+    """Return (tokenizer, model): a BERT with a new head for `task`, seeded and frozen as `recipe` says.
+
+    Args:
+        task: "classification", "question-answering" or "token-classification".
+        labels: what the head tells apart; not for question answering.
+        config: more of what `models.load` takes.
+    """
     seed_everything(recipe.seed)
-    tokenizer, model = models.load(
-        "classification",
-        name,
-        id2label=dict(enumerate(labels)),
-        label2id={label: index for index, label in enumerate(labels)},
-        problem_type="multi_label_classification" if multi_label else "single_label_classification",
-        hidden_dropout_prob=recipe.dropout,
-        attention_probs_dropout_prob=recipe.dropout,
-    )
+    rates = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), recipe.dropout)
+    if labels:
+        config["id2label"] = dict(enumerate(labels))
+        config["label2id"] = {label: index for index, label in enumerate(labels)}
+    tokenizer, model = models.load(task, name, **rates, **config)
     return tokenizer, model.freeze(recipe.frozen_layers).to(device())
+
+
+def new_classifier(
+    labels: Sequence[str], recipe: Recipe, name: str | None = None, multi_label: bool = False
+) -> tuple:
+    """Return (tokenizer, model) as `new_model` does, for whole texts; `multi_label`: several labels a text."""
+    kind = "multi_label_classification" if multi_label else "single_label_classification"
+    return new_model("classification", recipe, labels, name, problem_type=kind)
 
 
 def train(
@@ -185,7 +195,6 @@ def train(
     if folder is not None:
         folder = claim(Path(folder), recipe.__dict__ | {"rows": len(rows)})
     start = time.perf_counter()
-    about_tokens = "token_labels" in rows[0] or POSITIONS[0] in rows[0]  # then only the loss is told
     if recipe.frozen_layers and hasattr(model, "lower"):
         rows = with_lower_states(model, rows)
     with tempfile.TemporaryDirectory() as scratch, models.quiet():
@@ -197,7 +206,7 @@ def train(
             data_collator=collate,
             train_dataset=rows,
             eval_dataset=validation,
-            compute_metrics=None if about_tokens else _scores,
+            compute_metrics=_scores if "labels" in rows[0] else None,  # of tokens only the loss is told
             callbacks=[ProgressLine()],
             optimizers=(optimizer(model, recipe), None),
         )

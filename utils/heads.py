@@ -9,6 +9,8 @@ from torch.nn.functional import cross_entropy
 from transformers import BertForQuestionAnswering, BertForTokenClassification
 from transformers.modeling_outputs import QuestionAnsweringModelOutput, TokenClassifierOutput
 
+from utils.answer_spans import span_loss
+
 
 class FrozenLower:
     """For a model with a BERT in `bert`: `freeze(layers)`, `lower(…)` runs the frozen part alone, `upper(…)` the rest on its output."""
@@ -57,10 +59,8 @@ class Reader(FrozenLower, BertForQuestionAnswering):
             return super().forward(input_ids, attention_mask=attention_mask, **others)
         logits = self.qa_outputs(self.upper(hidden_states, attention_mask))  # (b, s, n) -> (b, s, 2)
         start, end = logits.unbind(-1)
-        loss = None
-        if "start_positions" in others:
-            loss = cross_entropy(start, others["start_positions"]) / 2
-            loss = loss + cross_entropy(end, others["end_positions"]) / 2
+        positions = [others[name] for name in ("start_positions", "end_positions") if name in others]
+        loss = span_loss(start, end, *positions) if positions else None
         return QuestionAnsweringModelOutput(loss=loss, start_logits=start, end_logits=end)
 
 

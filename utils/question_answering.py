@@ -1,6 +1,6 @@
 """Extractive question answering: how an answer is scored, and the baseline that counts shared words.
 
-Not for windows, spans and training (`answer_spans`), and not for reading SQuAD files (`data`, `schemas`).
+Not for windows and spans (`answer_spans`), the model (`reader`), or reading SQuAD files (`data`, `schemas`).
 """
 
 import re

@@ -8,6 +8,7 @@ import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class Table:
     def _lines(self) -> Iterator[tuple[int, list]]:
         """Yield (number of the line, cells), the names of the columns first."""
         try:
-            yield from self._read(self.path, self._tell)
+            yield from self._read(self)
         except TableError:
             raise
         except OSError as error:
@@ -100,17 +101,35 @@ class Table:
                 f"{self.path}: damaged, or not what its name says ({reason}): save it anew."
             ) from None
 
+    @cached_property
+    def encoding(self) -> str:
+        """Return how a text file is encoded; read once to its end, since the first odd byte may come late."""
+        with self.path.open("rb") as file:
+            start = file.read(4)
+            if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return "utf-16"
+            decoder, block = codecs.getincrementaldecoder("utf-8")(), start
+            try:
+                while block:
+                    decoder.decode(block)
+                    block = file.read(1 << 20)
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                self.tell("the file is not UTF-8 and was read as Windows-1252: check letters with accents")
+                return "cp1252"
+        return "utf-8-sig"
+
     def _unique(self, names: list) -> list[str]:
         columns: list[str] = []
         for place, name in enumerate(names, 1):
             name = " ".join(str(name or "").split()) or f"column {place}"
             if name == f"column {place}":
-                self._tell(f"column {place} has no name and is called {name!r}")
+                self.tell(f"column {place} has no name and is called {name!r}")
             if name in columns:
                 twin, number = name, 2
                 while name in columns:
                     name, number = f"{twin} ({number})", number + 1
-                self._tell(f"column {place} has the name of an earlier one and is called {name!r}")
+                self.tell(f"column {place} has the name of an earlier one and is called {name!r}")
             columns.append(name)
         return columns
 
@@ -124,7 +143,8 @@ class Table:
             text = text[:LONGEST]
         return text or None
 
-    def _tell(self, sentence: str) -> None:
+    def tell(self, sentence: str) -> None:
+        """Add a sentence to `notes`."""
         self._told[sentence] = 0
 
     def _count(self, sentence: str) -> None:
@@ -134,36 +154,15 @@ class Table:
 # ------------------------------------------------------------------------------------------ readers
 
 
-def _text(path: Path, tell) -> Iterator[tuple[int, list]]:
-    encoding = _encoding(path, tell)
-    with path.open(encoding=encoding, errors="replace", newline="") as file:
+def _text(table: Table) -> Iterator[tuple[int, list]]:
+    with table.path.open(encoding=table.encoding, errors="replace", newline="") as file:
         start = file.read(65536)
         file.seek(0)
-        limit = csv.field_size_limit(2**31 - 1)  # the module's own limit, 131,072, is below a long cell
-        try:
-            reader = csv.reader(file, delimiter=_delimiter(start))
-            for cells in reader:
-                if cells:
-                    yield reader.line_num, cells
-        finally:
-            csv.field_size_limit(limit)
-
-
-def _encoding(path: Path, tell) -> str:
-    with path.open("rb") as file:
-        start = file.read(4)
-        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            return "utf-16"
-        decoder, block = codecs.getincrementaldecoder("utf-8")(), start
-        try:
-            while block:
-                decoder.decode(block)
-                block = file.read(1 << 20)
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            tell("the file is not UTF-8 and was read as Windows-1252: check letters with accents")
-            return "cp1252"
-    return "utf-8-sig"
+        csv.field_size_limit(2**31 - 1)  # of the whole module; its own, 131,072, is below a long cell
+        reader = csv.reader(file, delimiter=_delimiter(start))
+        for cells in reader:
+            if cells:
+                yield reader.line_num, cells
 
 
 def _delimiter(start: str) -> str:
@@ -172,8 +171,8 @@ def _delimiter(start: str) -> str:
     return max(DELIMITERS, key=first.count)
 
 
-def _parquet(path: Path, tell) -> Iterator[tuple[int, list]]:
-    with pyarrow.parquet.ParquetFile(path) as file:
+def _parquet(table: Table) -> Iterator[tuple[int, list]]:
+    with pyarrow.parquet.ParquetFile(table.path) as file:
         yield 1, file.schema_arrow.names
         number = 1
         for batch in file.iter_batches(batch_size=1000):
@@ -182,13 +181,13 @@ def _parquet(path: Path, tell) -> Iterator[tuple[int, list]]:
                 yield number, list(cells)
 
 
-def _excel(path: Path, tell) -> Iterator[tuple[int, list]]:
+def _excel(table: Table) -> Iterator[tuple[int, list]]:
     import openpyxl
 
-    book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    book = openpyxl.load_workbook(table.path, read_only=True, data_only=True)
     try:
         if len(book.sheetnames) > 1:
-            tell(f"only the first sheet, {book.sheetnames[0]!r}, is read")
+            table.tell(f"only the first sheet, {book.sheetnames[0]!r}, is read")
         for number, cells in enumerate(book.worksheets[0].iter_rows(values_only=True), 1):
             if any(cell is not None for cell in cells):
                 yield number, list(cells)
