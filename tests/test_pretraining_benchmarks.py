@@ -90,7 +90,9 @@ def test_glue_fine_tunes_one_and_two_outputs(glue, run, monkeypatch):
     texts = [["the lamp shines", "the chair breaks"][n % 2] for n in range(40)]
     rows = glue.data.Dataset.from_dict({"text": texts, "second": texts, "label": [n % 2 for n in range(40)]})
     monkeypatch.setattr(glue.data, "load", lambda task: {"train": rows, "validation": rows})
-    options = SimpleNamespace(model=run, learning_rate=3e-3, batch_size=8, max_length=32, epochs=8)
+    options = SimpleNamespace(
+        model=run, learning_rate=3e-3, matrix_rate=0.02, batch_size=8, max_length=32, epochs=8
+    )
     for task, columns, labels, metric, least in (
         ("sst2", ("text",), ("a", "b"), "accuracy", 99),
         ("stsb", ("text", "second"), (), "Pearson", 90),

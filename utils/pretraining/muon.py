@@ -1,7 +1,7 @@
-"""Muon in float32, for hardware that would have to emulate the bfloat16 of torch's own.
+"""Muon for this hardware: torch's own, or in float32 where its bfloat16 would have to be emulated.
 
-The same rule and the same state as `torch.optim.Muon`, which it inherits; equal-shaped matrices go
-through the iteration together. Not for hardware with bfloat16: there torch's own is the faster.
+`Float32Muon` has the same rule and the same state as `torch.optim.Muon`, which it inherits; equal-shaped
+matrices go through the iteration together. Where there is bfloat16, torch's own is the faster.
 """
 
 import math
@@ -9,6 +9,8 @@ from itertools import groupby
 
 import torch
 from torch import Tensor
+
+from utils.profile import cpu_has_bfloat16
 
 
 def orthogonalized(
@@ -49,3 +51,9 @@ class Float32Muon(torch.optim.Muon):
         for p, direction in zip(parameters, directions, strict=True):
             p.mul_(1 - group["lr"] * group["weight_decay"])
             p.add_(direction, alpha=-group["lr"] * math.sqrt(max(1, shape[0] / shape[1])))
+
+
+def muon_for(matrices: list[Tensor], rate: float, weight_decay: float) -> torch.optim.Muon:
+    """Return the Muon that is the faster one where `matrices` are."""
+    emulated = matrices[0].device.type == "cpu" and not cpu_has_bfloat16()
+    return (Float32Muon if emulated else torch.optim.Muon)(matrices, lr=rate, weight_decay=weight_decay)

@@ -10,10 +10,9 @@ from torch.nn import functional as F
 
 from utils.bert import Bert, BertForPreTraining, MaskedLanguageModelHead
 from utils.pretraining.batches import Batch
-from utils.pretraining.muon import Float32Muon
+from utils.pretraining.muon import muon_for
 from utils.pretraining.recipe import Recipe
 from utils.pretraining.vocabulary_loss import VocabularyLoss
-from utils.profile import cpu_has_bfloat16
 
 WAVE = 0.1  # the waves' height; words start with a spread of 0.02
 
@@ -102,9 +101,7 @@ def optimizers(model: BertForPreTraining, recipe: Recipe) -> list[torch.optim.Op
     ]
     found = [torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98), fused=True)]
     if matrices:
-        emulated = matrices[0].device.type == "cpu" and not cpu_has_bfloat16()
-        muon = Float32Muon if emulated else torch.optim.Muon
-        found.append(muon(matrices, lr=recipe.matrix_rate, weight_decay=recipe.weight_decay))
+        found.append(muon_for(matrices, recipe.matrix_rate, recipe.weight_decay))
     for optimizer in found:
         for group in optimizer.param_groups:
             group["full_rate"] = group["lr"]
