@@ -25,7 +25,7 @@ ORIGIN = (
 COPIED = ("config.json", "tokenizer.json", "tokenizer_config.json", "metrics.json", "learning_curve.png")
 
 
-def publish(run: Path, scores: Path | None, target: Path) -> None:
+def publish(run: Path, scores: list[Path], target: Path) -> None:
     """Write the checkpoint of `run` to `target`, whole or not at all."""
     unfinished = target.with_name(target.name + ".part")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -45,7 +45,7 @@ def publish(run: Path, scores: Path | None, target: Path) -> None:
     unfinished.rename(target)
 
 
-def card(run: Path, metrics: dict, scores: Path | None) -> str:
+def card(run: Path, metrics: dict, scores: list[Path]) -> str:
     """Return the run's own card with the text's origin and, where measured, the fine-tuned scores."""
     text = (run / "README.md").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("    python -m")]
@@ -70,14 +70,14 @@ def command(text: str, metrics: dict) -> str:
     return "    " + " ".join(words)
 
 
-def glue(scores: Path) -> str:
+def glue(scores: list[Path]) -> str:
     """Return the table of fine-tuned scores in Markdown."""
     sys.path.insert(0, str(BENCHMARKS))
     import checkpoint
 
-    report = json.loads(scores.read_text())
+    runs = [run for path in scores for run in json.loads(path.read_text())["runs"]]
     rows = ["| task | metric | this BERT | BERT-Tiny | BERT-Mini |", "|---|---|---:|---:|---:|"]
-    for row in checkpoint.summary(report["runs"]):
+    for row in checkpoint.summary(runs):
         rows.append(
             f"| {row['task']} | {row['metric']} | {row['mean']:.1f} ± {row['std']:.1f} | {row['tiny']} | {row['mini']} |"
         )
@@ -85,7 +85,7 @@ def glue(scores: Path) -> str:
         "\n## Fine-tuned\n\n"
         + "\n".join(rows)
         + "\n\nMean and standard deviation over "
-        + f"{max(run['seed'] for run in report['runs']) + 1} seeds on the dev splits (MRPC: its original test split), "
+        + f"{max(run['seed'] for run in runs) + 1} seeds on the dev splits (MRPC: its original test split), "
         "`python benchmarks/checkpoint.py`. BERT-Tiny (4.4 million parameters) and BERT-Mini (11.3): Google's figures "
         "for GLUE's test server, each the best of several settings (Turc et al., 2019).\n"
     )
@@ -94,7 +94,7 @@ def glue(scores: Path) -> str:
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--scores", type=Path, help="JSON of benchmarks/checkpoint.py")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help="JSON of benchmarks/checkpoint.py")
     parser.add_argument("--target", type=Path, default=COURSE_CHECKPOINT)
     options = parser.parse_args(words)
     missing = [
