@@ -176,6 +176,8 @@ def main(words: list[str]) -> int:
     parser.add_argument("--model", type=Path, default=models.COURSE_CHECKPOINT)
     parser.add_argument("--tasks", nargs="+", default=list(PUBLISHED), choices=PUBLISHED)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="two runs side by side on one thread each are the faster")
     parser.add_argument("--epochs", type=int, help="in place of each task's own number")
     parser.add_argument("--learning-rate", type=float, default=5e-4, help="AdamW's")
     parser.add_argument("--matrix-rate", type=float, default=3e-3, help="Muon's")
@@ -183,11 +185,11 @@ def main(words: list[str]) -> int:
     parser.add_argument("--max-length", type=int, default=128)
     parser.add_argument("--json", type=Path, help="write every run to this file")
     options = parser.parse_args(words)
-    set_threads()
+    set_threads(options.threads)
     data.datasets.disable_progress_bars()
     runs = []
     try:
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             for task in options.tasks:
                 runs.append(run(task, seed, options))
                 print(
