@@ -68,7 +68,7 @@ PROFILES = {
         corpus="docs:python,numpy,scipy,pandas,sklearn,networkx,matplotlib,torch",
         pretraining_config="tiny",
         pretraining_minutes=3.0,
-        experiment_tokens=100_000,
+        experiment_tokens=80_000,
     ),
     "full": Profile(
         name="full",
