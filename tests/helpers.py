@@ -37,12 +37,19 @@ def assert_one_line(error, *words: str) -> None:
 
 
 def load_script(path: str) -> ModuleType:
-    """Import a script of the repository, such as "tools/course.py", under a name of its own."""
+    """Import a script of the repository, such as "tools/course.py", under a name of its own.
+
+    As when Python runs it, it may import the other scripts of its folder.
+    """
     name = "script_" + path.removesuffix(".py").replace("/", "_")
     specification = importlib.util.spec_from_file_location(name, ROOT / path)
     module = importlib.util.module_from_spec(specification)
     sys.modules[name] = module  # dataclasses look their module up here
-    specification.loader.exec_module(module)
+    sys.path.insert(0, str((ROOT / path).parent))
+    try:
+        specification.loader.exec_module(module)
+    finally:
+        sys.path.pop(0)
     return module
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from itertools import pairwise
 
 import pytest
-from helpers import ROOT, load_script
+from helpers import load_script
 
 from utils import finetuning
 from utils.finetuning import Recipe
@@ -14,7 +14,6 @@ from utils.finetuning import Recipe
 
 @pytest.fixture
 def race(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
     script = load_script("benchmarks/finetuning.py")
     monkeypatch.setattr(
         finetuning.ProgressLine, "_write", finetuning.ProgressLine._write

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import ROOT, assert_one_line, load_script
+from helpers import assert_one_line, load_script
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -448,8 +448,7 @@ MESSAGE = "From: a@b.c\nSubject: Re: RE: Re[2]: Fwd: Lamp: which\nLines: 2\n\nSu
 
 
 @pytest.fixture
-def race(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def race():
     return load_script("benchmarks/clustering.py")
 
 

@@ -1,10 +1,8 @@
 """`make course`: every notebook is run, a failing one is reported and does not stop the others."""
 
-import sys
-
 import nbformat
 import pytest
-from helpers import ROOT, load_script
+from helpers import load_script
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 FRONT = "# 01 First\n\n**Runs in 9 minutes** on two cores."
@@ -12,9 +10,7 @@ FRONT = "# 01 First\n\n**Runs in 9 minutes** on two cores."
 
 @pytest.fixture(scope="module")
 def course():
-    sys.path.insert(0, str(ROOT / "tools"))  # as Python does for a script
-    yield load_script("tools/course.py")
-    sys.path.remove(str(ROOT / "tools"))
+    return load_script("tools/course.py")
 
 
 def write(folder, name, *code):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from helpers import ROOT, load_script
+from helpers import load_script
 from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from utils.pretraining.loop import pretrain
@@ -24,14 +24,12 @@ SMALL = {
 
 
 @pytest.fixture
-def race(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def race():
     return load_script("benchmarks/pretraining.py")
 
 
 @pytest.fixture
-def glue(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+def glue():
     return load_script("benchmarks/checkpoint.py")
 
 

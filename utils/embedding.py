@@ -4,13 +4,12 @@ Not for training a BERT (`finetuning`), and not for what is done with the vector
 """
 
 from collections.abc import Sequence
-from types import SimpleNamespace
+from functools import partial
 
 import numpy as np
 import torch
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
-from torch import nn
 from tqdm.auto import tqdm
 
 from utils import finetuning, models
@@ -49,7 +48,7 @@ def embed(
     max_length = get_profile().max_length if max_length is None else max_length
     _check_settings(encoder.config, pooling, layers, max_length)
     encoder.to(device())
-    pooled = encoder if (pooling, layers) == ("mean", 1) else _Pooled(encoder, pooling, layers)
+    other = None if (pooling, layers) == ("mean", 1) else partial(pool, pooling=pooling, layers=layers)
     order = np.argsort([len(text) for text in texts], kind="stable")
     vectors = np.zeros((len(texts), encoder.config.hidden_size), dtype=np.float32)
     with tqdm(total=len(texts), desc="Embedding", unit=" texts", delay=2, disable=not progress) as bar:
@@ -57,7 +56,7 @@ def embed(
             part = order[start : start + CHUNK]
             pieces = tokenizer([texts[i] for i in part], truncation=True, max_length=max_length)["input_ids"]
             rows = [{"input_ids": ids} for ids in pieces]
-            vectors[part] = finetuning.embed(pooled, rows, batch_size)
+            vectors[part] = finetuning.embed(encoder, rows, batch_size, other)
             bar.update(len(part))
     return vectors
 
@@ -79,20 +78,6 @@ def pool(
     if pooling == "max":
         return states.masked_fill(attention_mask[..., None] == 0, -torch.inf).amax(1)
     return mean_pool(states, attention_mask)
-
-
-class _Pooled(nn.Module):
-    """An encoder that gives each token its text's vector: `finetuning.embed` averages, and gets just that."""
-
-    def __init__(self, encoder, pooling: str, layers: int):
-        super().__init__()
-        self.encoder, self.config, self.device = encoder, encoder.config, encoder.device
-        self.pooling, self.layers = pooling, layers
-
-    def forward(self, input_ids, attention_mask):
-        output = self.encoder(input_ids, attention_mask=attention_mask, output_hidden_states=True)
-        vectors = pool(output.hidden_states, attention_mask, self.pooling, self.layers)  # (b, n)
-        return SimpleNamespace(last_hidden_state=vectors[:, None].expand(-1, input_ids.shape[1], -1))
 
 
 def tfidf_vectors(texts: Sequence[str], dimensions: int = 100, seed: int = 0) -> np.ndarray:

@@ -8,7 +8,7 @@ Not for metrics or decoding of one task; those live in the task's own module.
 import math
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -125,12 +125,16 @@ def predict(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
 
 
 @torch.inference_mode()
-def embed(model, rows: list[dict], batch_size: int = 64) -> np.ndarray:
-    """Return the mean-pooled vectors (rows, hidden) of an encoder, in the order of `rows`."""
+def embed(model, rows: list[dict], batch_size: int = 64, pool: Callable | None = None) -> np.ndarray:
+    """Return one vector a row of an encoder, (rows, hidden), in the order of `rows`: the mean of its tokens.
+
+    `pool` makes another one of (hidden states of all layers, attention mask), as `embedding.pool` does.
+    """
     vectors = np.zeros((len(rows), model.config.hidden_size), dtype=np.float32)
     for indices, batch in evaluation_batches(model, rows, batch_size):
-        output = model(**batch).last_hidden_state
-        vectors[indices] = mean_pool(output, batch["attention_mask"]).float().cpu().numpy()
+        output, mask = model(**batch, output_hidden_states=pool is not None), batch["attention_mask"]
+        pooled = pool(output.hidden_states, mask) if pool else mean_pool(output.last_hidden_state, mask)
+        vectors[indices] = pooled.float().cpu().numpy()
     return vectors
 
 
