@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from utils.pretraining.batches import NO_LABEL, Batches
 from utils.pretraining.loop import Stopped, pretrain
 from utils.pretraining.muon import Float32Muon
 from utils.pretraining.recipe import Recipe, RecipeError
-from utils.pretraining.report import hand_over
+from utils.pretraining.report import hand_over, with_earlier
 from utils.pretraining.steps import Learner, head_start, optimizers
 from utils.pretraining.tokens import Tokens
 
@@ -172,9 +173,8 @@ def test_a_run_learns_and_transformers_loads_it(tokens, tokenizer, tmp_path, obj
     assert metrics["tokens"] == 150 * 256 and ("nsp_accuracy" in metrics["held_out"]) == (
         objective == "mlm+nsp"
     )
-    hand_over(
-        model, tokenizer, metrics | {"corpus_tokens": tokens.size(), "hardware": "a CPU"}, tmp_path, "x", "y"
-    )
+    told = {"corpus": "x", "corpus_tokens": tokens.size(), "hardware": "a CPU"}
+    hand_over(model, tokenizer, with_earlier(metrics | told, "y", None), tmp_path)
     loaded_tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path)
     inputs = loaded_tokenizer("The lamp [MASK] when it breaks.", return_tensors="pt")
     states, pooled = model.bert(inputs["input_ids"])
@@ -332,8 +332,29 @@ def test_the_command_leaves_a_model_its_card_and_its_curve(small_command, tmp_pa
         assert (tmp_path / "out" / name).stat().st_size > 0, name
     assert command.main([*small_command, "--steps", "5"]) == 2
     assert "--resume" in capsys.readouterr().err
-    other = [word.replace("/out", "/more") for word in small_command]
-    assert command.main([*other, "--steps", "3", "--start-from", str(tmp_path / "out")]) == 0
+
+
+def test_a_run_that_goes_on_from_another_tells_of_both(small_command, tmp_path):
+    def run(name: str, *words: str) -> Path:
+        here = [word.replace("/out", f"/{name}") for word in small_command]
+        assert command.main([*here, "--steps", "3", *words]) == 0
+        return tmp_path / name
+
+    before = run("more", "--seed", "7", "--start-from", str(run("out")))
+    before = run("last", "--seed", "8", "--start-from", str(before))
+    metrics = json.loads((before / "metrics.json").read_text())
+    assert metrics["steps"] == 9 and metrics["tokens"] == 9 * 256 == metrics["history"][-1]["tokens"]
+    assert [run["seed"] for run in metrics["runs"]] == [0, 7, 8] and metrics["start"] is None
+    for name in ("step", "tokens", "seconds"):
+        told = [row[name] for row in metrics["history"]]
+        assert told == sorted(set(told)) and told[-1] <= metrics["steps" if name == "step" else name]
+        assert metrics["held_out_history"][-1][name] == metrics["held_out"][name] == told[-1]
+    card = (before / "README.md").read_text()
+    assert "from random weights" in card and "| seeds | 0, 7, 8 |" in card and "in 9 steps" in card
+    assert all(f"    {run['command']}\n" in card for run in metrics["runs"])
+    (before / "metrics.json").unlink()  # a BERT of somebody else
+    theirs = run("theirs", "--start-from", str(before))
+    assert "from the weights of last by" in (theirs / "README.md").read_text()
 
 
 def test_mistakes_in_the_command_exit_with_2_and_one_line(small_command, text_file, tmp_path, capsys):
@@ -377,7 +398,10 @@ def test_two_processes_learn_what_one_does(text_file, tmp_path):
         )
         assert done.returncode == 0, done.stderr[-2000:]
         metrics = json.loads((out / "metrics.json").read_text())
-        assert metrics["processes"] == count
+        assert metrics["processes"] == count and metrics["hardware"].startswith(f"{count} CPU")
+        assert metrics["runs"][0]["command"].startswith(
+            "accelerate launch --num_processes 2" if count > 1 else "python -m"
+        )
         curves.append([row["loss"] for row in metrics["history"]])
     assert len(curves[0]) == 20
     assert np.abs(np.subtract(*curves)).max() < 1e-3

@@ -12,7 +12,7 @@ from transformers import AutoModelForMaskedLM, AutoTokenizer
 
 from utils.pretraining.loop import pretrain
 from utils.pretraining.recipe import Recipe
-from utils.pretraining.report import hand_over
+from utils.pretraining.report import hand_over, with_earlier
 
 SMALL = {
     "vocab_size": 300,
@@ -39,14 +39,8 @@ def run(tokens, tokenizer, tmp_path):
     folder = tmp_path / "run"
     model, metrics = pretrain(Recipe(steps=20, **SMALL), tokens, tokenizer, folder)
     metrics |= {"corpus": "../somewhere/text.parquet", "corpus_tokens": tokens.size(), "hardware": "a CPU"}
-    hand_over(
-        model,
-        tokenizer,
-        metrics,
-        folder,
-        metrics["corpus"],
-        "python -m utils.pretraining --corpus ../a/text.parquet",
-    )
+    metrics = with_earlier(metrics, "python -m utils.pretraining --corpus ../a/text.parquet", None)
+    hand_over(model, tokenizer, metrics, folder)
     (folder / "learning_curve.png").write_bytes(b"png")
     return folder
 

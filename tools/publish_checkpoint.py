@@ -37,8 +37,7 @@ def publish(run: Path, scores: list[Path], target: Path) -> None:
         for name, tensor in load_file(run / "model.safetensors").items()
     }
     save_file(weights, unfinished / "model.safetensors", metadata={"format": "pt"})
-    metrics = json.loads((run / "metrics.json").read_text())
-    metrics["corpus"] = Path(metrics["corpus"]).name
+    metrics = json.loads(without_folders((run / "metrics.json").read_text()))
     (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
     (unfinished / "README.md").write_text(card(run, metrics, scores))
     shutil.rmtree(target, ignore_errors=True)
@@ -47,27 +46,22 @@ def publish(run: Path, scores: list[Path], target: Path) -> None:
 
 def card(run: Path, metrics: dict, scores: list[Path]) -> str:
     """Return the run's own card with the text's origin and, where measured, the fine-tuned scores."""
-    text = (run / "README.md").read_text()
-    lines = [line for line in text.splitlines() if not line.startswith("    python -m")]
     lines = [
         f"| trained on | {ORIGIN}: {metrics['corpus_tokens']:,} word pieces, read "
         f"{metrics['tokens'] / metrics['corpus_tokens']:.2f} times |"
         if line.startswith("| trained on")
         else line
-        for line in lines
+        for line in without_folders((run / "README.md").read_text()).splitlines()
     ]
-    at = next(number for number, line in enumerate(lines) if line.startswith("| | |"))
-    lines[at:at] = [command(text, metrics), ""]
-    text = re.sub(r"\n{3,}", "\n\n", "\n".join(lines) + "\n")
+    text = "\n".join(lines) + "\n"
     text += "\nThe weights are stored in half precision and load in float32. Licence: MIT, as the course's code.\n"
     text += "\n![Loss by tokens seen, on training and held-out text, with the unigram level.](learning_curve.png)\n"
     return text + (glue(scores) if scores else "")
 
 
-def command(text: str, metrics: dict) -> str:
-    words = next(line for line in text.splitlines() if line.startswith("    python -m")).split()
-    words = [Path(word).name if word.endswith(".parquet") else word for word in words]
-    return "    " + " ".join(words)
+def without_folders(text: str) -> str:
+    """Return a text with the corpus's name alone in place of its path, which is of one machine."""
+    return re.sub(r"[^\s\"']+/([^\s\"'/]+\.parquet)", r"\1", text)
 
 
 def glue(scores: list[Path]) -> str:

@@ -3,6 +3,8 @@
 Colour-blind safe and readable in grey: lines differ in dashes and markers too, not only in hue.
 """
 
+import itertools
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -112,4 +114,20 @@ def pretraining_curve(metrics: dict, title: str = "", axes: Axes | None = None) 
     )
     axes.set(xlabel="tokens seen (millions)", ylabel="MLM loss (nats)", title=title or f"The loss {found}")
     axes.legend()
+    return axes
+
+
+def shortfalls(counts: dict[tuple[str, str], int], title: str) -> Axes:
+    """Draw how many fields fall short, a bar for each field, parted by kind; `counts` by (field, kind)."""
+    table = pd.Series(counts, dtype=float).unstack(fill_value=0) if counts else pd.DataFrame({"none": [0.0]})
+    table = table.loc[table.sum(axis=1).sort_values().index]
+    axes = plt.subplots(figsize=(8, 1.2 + 0.35 * len(table)))[1]
+    table.plot.barh(stacked=True, ax=axes, color=PALETTE[: table.shape[1]], edgecolor="white")
+    for bars, hatch in zip(
+        axes.containers, itertools.cycle(("", "//", "..", "xx", "--", "||")), strict=False
+    ):
+        for bar in bars:
+            bar.set_hatch(hatch)
+    axes.set(xlabel="fields", ylabel="", title=title)
+    axes.legend(title="", bbox_to_anchor=(1.01, 1), loc="upper left")
     return axes

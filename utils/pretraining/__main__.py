@@ -23,7 +23,7 @@ from utils.corpus import CorpusError
 from utils.pretraining.loop import Stopped, pretrain
 from utils.pretraining.prepare import prepare
 from utils.pretraining.recipe import CONFIGS, OBJECTIVES, Recipe, RecipeError
-from utils.pretraining.report import hand_over
+from utils.pretraining.report import hand_over, with_earlier
 from utils.profile import device, set_threads
 
 
@@ -108,14 +108,19 @@ def main(words: list[str] | None = None) -> int:
         print(f"\n{args.output}: {stop}", file=sys.stderr)
         return 130
     if int(os.environ.get("RANK", "0")) == 0:
-        command = shlex.join(["python", "-m", "utils.pretraining", *(words or sys.argv[1:])])
+        many = metrics["processes"] > 1
+        launcher = (
+            ["accelerate", "launch", "--num_processes", f"{metrics['processes']}"] if many else ["python"]
+        )
+        command = shlex.join([*launcher, "-m", "utils.pretraining", *(words or sys.argv[1:])])
         metrics |= {
             "corpus": args.corpus,
             "corpus_tokens": tokens.size(),
-            "hardware": hardware(metrics["device"]),
+            "hardware": hardware(metrics["device"], metrics["processes"]),
         }
+        metrics = with_earlier(metrics, command, args.start_from)
         try:
-            finish(model, tokenizer, metrics, args.output, command)
+            finish(model, tokenizer, metrics, args.output)
         except OSError as error:
             print(
                 f"Error: {args.output}: {error.strerror}: free some space and run again with --resume.",
@@ -151,9 +156,9 @@ def load(folder: Path) -> BertForPreTraining:
         raise RecipeError(f"--start-from {folder}: no BERT in it ({str(error).splitlines()[0]}).") from None
 
 
-def finish(model, tokenizer, metrics: dict, folder: Path, command: str) -> None:
+def finish(model, tokenizer, metrics: dict, folder: Path) -> None:
     """Write what the run leaves and print where it is and how good."""
-    hand_over(model, tokenizer, metrics, folder, metrics["corpus"], command)
+    hand_over(model, tokenizer, metrics, folder)
     plots.theme()
     plots.pretraining_curve(metrics).figure.savefig(folder / "learning_curve.png", bbox_inches="tight")
     plt.close("all")
@@ -163,12 +168,12 @@ def finish(model, tokenizer, metrics: dict, folder: Path, command: str) -> None:
     )
 
 
-def hardware(device: str) -> str:
-    """Say in words what the run used."""
+def hardware(device: str, processes: int) -> str:
+    """Say in words what the run used, with one GPU or some cores for each process."""
     if device.startswith("cuda"):
-        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name()}"
+        return f"{processes} x {torch.cuda.get_device_name()}"
     cores = psutil.cpu_count(logical=False) or os.cpu_count()
-    return f"{min(cores, torch.get_num_threads())} CPU cores ({platform.machine()})"
+    return f"{min(cores, processes * torch.get_num_threads())} CPU cores ({platform.machine()})"
 
 
 if __name__ == "__main__":
