@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from utils.records import __main__ as command
-from utils.records import cells, decisions, learning, spoiling
+from utils.records import cells, decisions, filling, learning, spoiling
 from utils.records.cells import FINE
 from utils.records.learning import Judge, RecordsError, learn, parse_labels, sample
 from utils.tables import Table
@@ -22,6 +22,9 @@ NAMES = ["lamp", "chair", "red lamp", "bad chair"]
 TINY = replace(
     learning.RECIPE, epochs=8, learning_rate=3e-3, head_learning_rate=1e-2, max_length=60, frozen_layers=0
 )
+
+
+GENTLE = replace(TINY, epochs=24, learning_rate=1e-3, head_learning_rate=3e-3)
 
 
 def table_of(number: int) -> list[dict]:
@@ -256,3 +259,31 @@ def test_a_sample_takes_each_row_with_the_same_chance():
             counts[row["a"]] += 1
     assert counts.sum() == 10_000 and abs(counts - 500).max() < 100
     assert len(sample(({"a": n} for n in range(3)), 5, 0)) == 3
+
+
+# --------------------------------------------------------------------------------------- hidden cells
+
+
+def test_a_category_is_filled_from_the_rest_and_a_wrong_one_is_doubted(backbone):
+    records = [record | {"shade": "red" if "red" in record["name"] else "grey"} for record in table_of(200)]
+    records[0]["room"] = None
+    fields = (*FIELDS, "shade")
+    filler = filling.learn_to_fill(records, fields, ("room", "shade"), GENTLE)
+    assert filler.values == {"room": ("a", "b"), "shade": ("grey", "red")} and filler.first("shade") == 2
+    for category in filler.values:
+        found = filler.probabilities(records[1:], category)
+        assert found.shape == (199, 2) and np.allclose(found.sum(1), 1, atol=1e-5)
+        truth = [filler.values[category].index(record[category]) for record in records[1:]]
+        assert (found.argmax(1) == truth).mean() > 0.9
+        lied = [record | {category: filler.values[category][0]} for record in records[1:]]
+        np.testing.assert_allclose(
+            filler.probabilities(lied, category), found, atol=1e-5
+        )  # the cell is hidden
+    (row,) = filler.rows(records[1:2], ["shade"], labels=True)
+    assert [n for n in row["token_labels"] if n >= 0] == [2 + (records[1]["shade"] == "red")]
+    assert row["token_labels"][row["cells"][3]] >= 0
+
+
+def test_doubt_is_by_hand():
+    found = filling.doubt(np.array([[0.9, 0.1]] * 4), ("a", "b"), ["a", "b", None, "new"])
+    assert found == pytest.approx([0.1, 0.9, 0, 1])

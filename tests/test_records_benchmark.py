@@ -1,0 +1,87 @@
+"""The race on a catalogue: both systems run, hidden cells stay hidden, and mistakes are one line."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import load_script
+
+
+@pytest.fixture
+def race(tiny_bert, monkeypatch):
+    monkeypatch.setenv("BERT_WORKSHOP_BACKBONE", str(tiny_bert))
+    script = load_script("benchmarks/records.py")
+    monkeypatch.setattr(script, "DIRECTIONS", 5)
+    monkeypatch.setattr(script, "SWAPPED", 0.2)
+    return script
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    draw, rows = np.random.default_rng(0), []
+    for number in range(100):
+        film = draw.random() < 0.5
+        rows.append(
+            {
+                "show_id": f"s{number}",
+                "type": "film" if film else "show",
+                "rating": "G" if film else "PG",
+                "listed_in": "lamp, chair" if film else "chair, lamp",
+                "title": "the good lamp" if film else "bad chair not",
+                "director": None if draw.random() < 0.3 else "very good",
+            }
+        )
+    path = tmp_path / "titles.parquet"
+    pd.DataFrame(rows).to_parquet(path)
+    return path
+
+
+def test_both_tasks_run_and_the_table_says_who_is_ahead(race, catalogue, tmp_path, capsys):
+    words = [
+        "--data",
+        str(catalogue),
+        "--seeds",
+        "1",
+        "--epochs",
+        "2",
+        "--frozen",
+        "0",
+        "--json",
+        str(tmp_path / "r.json"),
+    ]
+    assert race.main(words) == 0
+    said = capsys.readouterr().out
+    runs = json.loads((tmp_path / "r.json").read_text())["runs"]
+    assert len(runs) == 2 * 2 * 3 and all(0 <= run.get("accuracy", 0) <= 100 for run in runs)
+    assert {run["task"] for run in runs if "average precision" in run} == {"swap"}
+    trees = [run["accuracy"] for run in runs if run["task"] == "fill" and run["system"] != "BERT"]
+    assert trees == [100, 100, 100]  # each column follows from the others
+    assert said.count("average precision") >= 3 and str(catalogue) not in (tmp_path / "r.json").read_text()
+
+
+def test_the_hidden_cell_is_not_in_the_text_of_the_trees(race, catalogue):
+    records, fields = race.read(catalogue, 0)
+    assert "show_id" not in fields and {record["listed_in"] for record in records} == {"lamp", "chair"}
+    trees = race.Trees(records, fields, 0)
+    (text,) = trees._texts(records[:1], "rating")
+    assert "[COL] rating [VAL] [COL]" in text
+
+
+def test_scores_by_hand(race):
+    found = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    system = SimpleNamespace(values={"type": ("a", "b")}, probabilities=lambda records, category: found)
+    test = [{"type": value} for value in ("a", "b", "b", "b")]
+    found = race.fill_scores(system, test, "type")
+    assert found["accuracy"] == 75 and found["macro F1"] == pytest.approx(100 * (2 / 3 + 4 / 5) / 2)
+    assert race.swap_score(system, test, np.array([False, True, False, False]), "type") == 100
+    assert race.swap_score(system, test, np.array([True, False, False, False]), "type") == 25
+
+
+def test_mistakes_are_one_line(race, tmp_path, capsys):
+    pd.DataFrame({"a": ["x"]}).to_csv(tmp_path / "t.csv", index=False)
+    for path, part in ((tmp_path / "no.csv", "no such file"), (tmp_path / "t.csv", "no column 'type'")):
+        assert race.main(["--data", str(path)]) == 2
+        err = capsys.readouterr().err
+        assert part in err and err.count("\n") == 1
