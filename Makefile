@@ -39,7 +39,7 @@ bench: setup
 	@$(BIN)/python benchmarks/finetuning.py --dataset imdb --rows 1000 --seeds 3 --json build/bench/finetuning_imdb.json
 	@$(BIN)/python benchmarks/finetuning.py --dataset sst2 --rows 0 --seeds 1 --only course --json build/bench/finetuning_sst2_all.json
 	@$(BIN)/python benchmarks/pretraining.py --minutes 3 --json build/bench/pretraining.json
-	@$(BIN)/python benchmarks/pretraining.py --minutes 1 --only parts memory --json build/bench/pretraining_parts.json
+	@$(BIN)/python benchmarks/pretraining.py --only parts memory --json build/bench/pretraining_parts.json
 	@$(BIN)/python benchmarks/checkpoint.py --seeds 3 --json build/bench/checkpoint.json
 
 data: setup

@@ -12,7 +12,7 @@ model only (the stock collator knows no sentence pairs). Parts, all but the last
                a machine that is now fast, now slow cannot favour one of them
   accuracy     held-out masked accuracy of the default command (MLM and NSP) after M minutes
   utilisation  share of the machine's measured matrix-product ceiling that training reaches, by size
-  parts        what each part of the recipe brings: each is taken out alone
+  parts        what each part of the recipe brings: each is taken out alone, at so many --tokens
   memory       peak memory with 1 and with 10 times the text
 """
 
@@ -264,13 +264,22 @@ PARTS = {  # what is taken out, one at a time
 
 
 def parts(options, corpus, report: dict) -> dict:
-    """Held-out scores after M minutes with one part changed, all changes in turns, seed by seed."""
+    """Held-out scores after so many tokens with one part changed, and the pace: all changes in turns, by seed.
+
+    Of equal tokens, since a machine's pace varies more between two runs than most parts bring; what a
+    part costs is its pace, beside that of the whole.
+    """
     found = {name: [] for name in PARTS}
     for seed in range(options.seeds):
         for name, change in PARTS.items():
-            metrics, scores = ours(replace(race_recipe(options.minutes, seed), **change), corpus)
-            found[name].append(scores | {"tokens": metrics["tokens"], "left": metrics["left_plateau"]})
-            print(f"{name:<36}{100 * scores['accuracy']:>7.1f}%{scores['loss']:>8.3f}", flush=True)
+            recipe = replace(race_recipe(1, seed), minutes=0, tokens=options.tokens, **change)
+            metrics, scores = ours(recipe, corpus)
+            pace = metrics["tokens"] / metrics["seconds"]
+            found[name].append(scores | {"tokens_per_second": pace, "left": metrics["left_plateau"]})
+            print(
+                f"{name:<36}{100 * scores['accuracy']:>7.1f}%{scores['loss']:>8.3f}{pace:>9,.0f} tokens/s",
+                flush=True,
+            )
     return found
 
 
@@ -328,6 +337,7 @@ def main(words: list[str]) -> int:
         "--minutes", type=float, default=3.0, help="our budget; stock gets up to ten times as much"
     )
     parser.add_argument("--only", nargs="+", choices=every, default=DEFAULT_PARTS)
+    parser.add_argument("--tokens", type=int, default=1_000_000, help="budget of each run of `parts`")
     parser.add_argument("--corpus", default="docs")
     parser.add_argument("--turns", type=int, default=3, help="of the throughput race")
     parser.add_argument("--seeds", type=int, default=1)

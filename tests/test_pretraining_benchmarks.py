@@ -65,6 +65,19 @@ def test_parts_change_one_thing_each_and_are_valid(race):
         race.replace(race.race_recipe(1), **change)
 
 
+def test_parts_are_compared_at_equal_tokens(race, tokens, tokenizer, monkeypatch, capsys):
+    monkeypatch.setattr(race, "PARTS", {"all of it": {}, "half the batch": {"batch_tokens": (256, 256)}})
+    monkeypatch.setattr(
+        race, "race_recipe", lambda minutes, seed=0: Recipe(minutes=minutes, seed=seed, **SMALL)
+    )
+    found = race.parts(SimpleNamespace(seeds=2, tokens=3000), (tokenizer, tokens), {})
+    assert {name: len(runs) for name, runs in found.items()} == {"all of it": 2, "half the batch": 2}
+    assert all(
+        run["tokens_per_second"] > 0 and 0 <= run["accuracy"] <= 1 for runs in found.values() for run in runs
+    )
+    assert capsys.readouterr().out.count("tokens/s") == 4
+
+
 def test_glue_scores_are_the_libraries(glue):
     logits = np.array([[2.0, 1.0], [0.0, 1.0], [0.0, 3.0], [1.0, 0.0]])
     labels = np.array([0, 1, 0, 1])
