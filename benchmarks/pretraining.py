@@ -19,10 +19,8 @@ model only (the stock collator knows no sentence pairs). Parts, all but the last
 import argparse
 import json
 import math
-import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -31,7 +29,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from race import stock_arguments, write
+from race import peak_memory, stock_arguments, write
 from torch.nn import functional as F
 from transformers import DataCollatorForLanguageModeling, Trainer, TrainerCallback
 
@@ -40,7 +38,7 @@ from utils.pretraining.batches import Batches
 from utils.pretraining.loop import HELD_OUT_SEED, pretrain
 from utils.pretraining.prepare import prepare
 from utils.pretraining.recipe import Recipe
-from utils.profile import ROOT, device, dtype, seed_everything, set_threads
+from utils.profile import device, dtype, seed_everything, set_threads
 
 DEFAULT_PARTS = ("throughput", "quality", "accuracy", "utilisation")
 STOCK_RATES = (3e-4, 1e-3, 3e-3)
@@ -284,38 +282,24 @@ def parts(options, corpus, report: dict) -> dict:
 
 
 def memory(options, corpus, report: dict) -> dict:
-    """Peak memory of the command on a text file, and on ten times the text (Linux only).
-
-    VmHWM, since the peak that `getrusage` tells a child begins with its parent's.
-    """
+    """Peak memory of the command on a text file, and on ten times the text (Linux only)."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for times in (1, 10):
             path = Path(folder) / f"text{times}.txt"
             write_text(path, 60_000 * times)
-            code = (
-                "import re, sys; from utils.pretraining.__main__ import main; status = main(sys.argv[1:]);"
-                "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024); sys.exit(status)"
-            )
             words = [
                 "--corpus",
                 str(path),
                 "--steps",
                 "100",
-                "--output",
-                f"{folder}/out{times}",
                 "--threads",
                 "2",
+                "--output",
+                f"{folder}/out{times}",
             ]
-            done = subprocess.run(
-                [sys.executable, "-c", code, *words],
-                cwd=ROOT,
-                env=os.environ | {"BERT_WORKSHOP_CACHE": folder},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            found[times] = {"text_mb": path.stat().st_size / 1e6, "peak_mb": float(done.stdout.split()[-1])}
+            peak = peak_memory("utils.pretraining", words, BERT_WORKSHOP_CACHE=folder)
+            found[times] = {"text_mb": path.stat().st_size / 1e6, "peak_mb": peak}
     return {"runs": found, "growth": found[10]["peak_mb"] / found[1]["peak_mb"] - 1}
 
 

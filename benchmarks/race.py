@@ -1,12 +1,15 @@
-"""What the races share: the stock recipe's arguments, the table at the end, the file of runs."""
+"""What the races share: the stock recipe's arguments, the table at the end, the file of runs, a command's memory."""
 
 import json
+import os
 import statistics
+import subprocess
+import sys
 from pathlib import Path
 
 from transformers import TrainingArguments
 
-from utils.profile import device
+from utils.profile import ROOT, device
 
 
 def stock_arguments(folder: str, seed: int, **settings) -> TrainingArguments:
@@ -43,6 +46,29 @@ def table(runs: list[dict], metrics: tuple[str, ...]) -> str:
         columns = "".join(f"{mean_and_spread(values):>16}" for values in scores)
         lines.append(f"{name:<44}{columns}{median[name]:>10.1f}{median[name] / median[names[-1]]:>8.1f}")
     return "\n".join(lines)
+
+
+def peak_memory(module: str, words: list[str], **environment: str) -> float:
+    """Run `python -m module words` and return the most memory that it had, in MiB (Linux only).
+
+    VmHWM, since the peak that `getrusage` tells a child begins with its parent's.
+
+    Raises:
+        subprocess.CalledProcessError: the command fails.
+    """
+    code = (
+        f"import re, sys; from {module}.__main__ import main; status = main(sys.argv[1:]);"
+        "print(int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1024); sys.exit(status)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        cwd=ROOT,
+        env=os.environ | environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout.split()[-1])
 
 
 def write(path: Path | None, content: dict) -> None:

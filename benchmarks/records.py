@@ -11,16 +11,19 @@ fifth of the records as test, the swaps and the training.
 The baseline: words and pairs of words of the record as text, TF-IDF, 200 directions of SVD, gradient
 boosting (scikit-learn's histogram trees), one model for each column. BERT: one model for all columns,
 masked-cell training.
+
+Memory (Linux only): the peak of `python -m utils.records report` on a table of 1,000 rows and of 100,000.
 """
 
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
-from race import mean_and_spread, write
+from race import mean_and_spread, peak_memory, write
 from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -32,7 +35,7 @@ from utils.finetuning import Recipe
 from utils.profile import device, set_threads
 from utils.records import as_text, spoiling
 from utils.records.filling import doubt, learn_to_fill
-from utils.tables import Table, TableError
+from utils.tables import Table, TableError, write_csv
 
 CATEGORIES = ("type", "rating", "listed_in")
 LEFT_OUT = ("show_id",)
@@ -145,6 +148,27 @@ def race(options) -> list[dict]:
     return runs
 
 
+def memory(options) -> dict:
+    """Return the peak memory, in MiB, of a report on a short table and on a long one of the same rows."""
+    records, fields = read(options.data, 0)
+    peaks = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for rows in options.memory_rows:
+            repeated = ({field: records[n % len(records)][field] for field in fields} for n in range(rows))
+            write_csv(folder / f"{rows}.csv", repeated)
+        words = [str(folder / f"{min(options.memory_rows)}.csv"), "--output", str(folder / "model")]
+        peak_memory("utils.records", ["learn", *words, "--rows", "500"])
+        for rows in options.memory_rows:
+            words = [str(folder / f"{rows}.csv"), "--model", str(folder / "model")]
+            peaks[rows] = peak_memory(
+                "utils.records", ["report", *words, "--output", str(folder / "report.csv")]
+            )
+            print(f"memory {rows:>9,} rows {peaks[rows]:8.0f} MiB", flush=True)
+    first, last = (peaks[rows] for rows in options.memory_rows)
+    return {"peak_mib": peaks, "growth": last / first - 1}
+
+
 def report(options, runs: list[dict]) -> dict:
     settings = {key: value for key, value in vars(options).items() if key not in ("data", "json")}
     return {"settings": settings | {"device": str(device())}, "runs": runs}
@@ -170,7 +194,9 @@ def table_of(runs: list[dict]) -> str:
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="the catalogue, .parquet, .csv or .xlsx")
-    parser.add_argument("--tasks", nargs="+", default=["fill", "swap"], choices=["fill", "swap"])
+    parser.add_argument("--tasks", nargs="*", default=["fill", "swap"], choices=["fill", "swap"])
+    parser.add_argument("--memory", action="store_true", help="measure the memory of a report too (long)")
+    parser.add_argument("--memory-rows", type=int, nargs=2, default=[1000, 100_000])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=0, help="records to draw; 0 for all")
     parser.add_argument("--epochs", type=int, default=4)
@@ -182,6 +208,8 @@ def main(words: list[str]) -> int:
         parser.error("--rows must be 0 or more, --seeds and --epochs 1 or more")
     try:
         runs = race(options)
+        if options.memory:
+            write(options.json, report(options, runs) | {"memory": memory(options)})
     except (TableError, models.ModelError) as error:
         print(error, file=sys.stderr)
         return 2

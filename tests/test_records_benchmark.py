@@ -1,12 +1,15 @@
 """The race on a catalogue: both systems run, hidden cells stay hidden, and mistakes are one line."""
 
 import json
+import subprocess
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import load_script
+
+from utils.records import __main__ as command
 
 
 @pytest.fixture
@@ -77,6 +80,34 @@ def test_scores_by_hand(race):
     assert found["accuracy"] == 75 and found["macro F1"] == pytest.approx(100 * (2 / 3 + 4 / 5) / 2)
     assert race.swap_score(system, test, np.array([False, True, False, False]), "type") == 100
     assert race.swap_score(system, test, np.array([True, False, False, False]), "type") == 25
+
+
+def test_the_memory_of_the_command_is_measured(race, catalogue, tmp_path, monkeypatch):
+    ran = []
+
+    def here(module: str, words: list[str]) -> float:  # in this process: a fresh one takes seconds to start
+        ran.append(words[0])
+        assert module == "utils.records" and command.main(words) == 0
+        return 100.0 + len(ran)
+
+    monkeypatch.setattr(race, "peak_memory", here)
+    words = ["--data", str(catalogue), "--tasks", "--memory", "--memory-rows", "60", "90"]
+    assert race.main([*words, "--json", str(tmp_path / "m.json")]) == 0
+    found = json.loads((tmp_path / "m.json").read_text())["memory"]
+    assert ran == ["learn", "report", "report"] and found["peak_mib"] == {"60": 102, "90": 103}
+    assert found["growth"] == pytest.approx(1 / 102)
+
+
+def test_peak_memory_is_of_the_child_and_its_failure_is_told(tmp_path):
+    tool = load_script("benchmarks/race.py")
+    package = tmp_path / "greedy"
+    package.mkdir()
+    lines = ("def main(words):", "    taken = b'x' * (int(words[0]) << 20)", "    return not taken")
+    (package / "__main__.py").write_text("\n".join(lines))
+    small, large = (tool.peak_memory("greedy", [size], PYTHONPATH=str(tmp_path)) for size in ("1", "201"))
+    assert 190 < large - small < 210
+    with pytest.raises(subprocess.CalledProcessError):
+        tool.peak_memory("greedy", ["0"], PYTHONPATH=str(tmp_path))
 
 
 def test_mistakes_are_one_line(race, tmp_path, capsys):

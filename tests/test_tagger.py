@@ -54,6 +54,15 @@ def test_logits_do_not_depend_on_the_batch_and_come_in_the_order_of_the_rows(tin
         np.testing.assert_allclose(one, other, atol=1e-4)
 
 
+def test_a_recipe_for_a_deeper_bert_freezes_half_of_a_shallow_one(tiny_bert):
+    for asked, frozen in ((0, 0), (1, 1), (2, 2), (3, 1)):  # it has two layers
+        recipe = replace(TINY, frozen_layers=asked)
+        _, model = finetuning.new_model("token-classification", recipe, LABELS, str(tiny_bert))
+        assert model.frozen_layers == frozen
+        learns = [any(p.requires_grad for p in layer.parameters()) for layer in model.bert.encoder.layer]
+        assert learns == [number >= frozen for number in range(2)]
+
+
 def test_the_seed_makes_the_head_and_frozen_layers_stay(tiny_bert):
     recipe = replace(TINY, epochs=1, frozen_layers=1)
     weights = []

@@ -160,6 +160,8 @@ def new_model(
 ) -> tuple:
     """Return (tokenizer, model): a BERT with a new head for `task`, seeded and frozen as `recipe` says.
 
+    A recipe that would freeze more layers than this BERT has freezes half of them.
+
     Args:
         task: "classification", "question-answering" or "token-classification".
         labels: what the head tells apart; not for question answering.
@@ -171,7 +173,9 @@ def new_model(
         config["id2label"] = dict(enumerate(labels))
         config["label2id"] = {label: index for index, label in enumerate(labels)}
     tokenizer, model = models.load(task, name, **rates, **config)
-    return tokenizer, model.freeze(recipe.frozen_layers).to(device())
+    layers = model.config.num_hidden_layers
+    frozen = recipe.frozen_layers if recipe.frozen_layers <= layers else layers // 2
+    return tokenizer, model.freeze(frozen).to(device())
 
 
 def new_classifier(

@@ -33,7 +33,7 @@ def new_judge(recipe: Recipe, kinds: Sequence[str], name: str | None = None, fir
     with torch.no_grad():
         for mark, ids in zip(MARKS, pieces, strict=True):
             table[tokenizer.convert_tokens_to_ids(mark)] = table[ids].mean(0)
-    return tokenizer, model.freeze(recipe.frozen_layers)  # the new table of embeddings too
+    return tokenizer, model.freeze(model.frozen_layers)  # the new table of embeddings too
 
 
 def encode(

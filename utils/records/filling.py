@@ -65,7 +65,8 @@ def learn_to_fill(
     }
     labels = [f"{category}={value}" for category in categories for value in values[category]]
     tokenizer, model = cells.new_judge(recipe, labels[1:], first=labels[0])
-    filler = Filler(tokenizer, model, tuple(fields), values, recipe.max_length)
+    length = min(recipe.max_length, model.config.max_position_embeddings)
+    filler = Filler(tokenizer, model, tuple(fields), values, length)
     draw, rows = np.random.default_rng(recipe.seed), []
     for _ in range(recipe.epochs):
         hidden = [

@@ -136,17 +136,18 @@ def learn(
         recipe_of_run = replace(recipe, epochs=1)  # each epoch has shortfalls of its own
         measured_on = spoiling.spoil(held_out, fields, recipe.seed + recipe.epochs)
     tokenizer, model = cells.new_judge(recipe, kinds)
+    length = min(recipe.max_length, model.config.max_position_embeddings)
     numbers = {kind: number for number, kind in enumerate(kinds, 1)}
     try:
         encoded = [
             row
             for some, found in parts
-            for row in cells.encode(tokenizer, some, fields, recipe.max_length, _numbered(found, numbers))
+            for row in cells.encode(tokenizer, some, fields, length, _numbered(found, numbers))
         ]
     except ValueError as error:
         raise RecordsError(f"{table.path}: {error} (--fields)") from None
     finetuning.train(model, encoded, recipe_of_run)
-    judge = Judge(tokenizer, model, Settings(fields, kinds, recipe.max_length, bool(labels), (), {}))
+    judge = Judge(tokenizer, model, Settings(fields, kinds, length, bool(labels), (), {}))
     scores = decisions.record_score(judge.probabilities(held_out))
     quantiles = tuple(float(score) for score in np.quantile(scores, np.linspace(0, 1, 101)))
     judge.settings = replace(judge.settings, scores=quantiles, measured=_measure(judge, *measured_on))
