@@ -28,6 +28,7 @@ from utils.pretraining.recipe import Recipe, RecipeError
 from utils.pretraining.report import hand_over, with_earlier
 from utils.pretraining.steps import Learner, head_start, optimizers
 from utils.pretraining.tokens import Tokens
+from utils.pretraining.widen import widen
 
 SMALL = {"vocab_size": 300, "lengths": ((0.0, 32),), "max_length": 32, "batch_tokens": (256, 256)}
 
@@ -415,3 +416,35 @@ def test_the_clock_of_a_budget_in_minutes_counts_across_a_resume(tokens, tokeniz
     assert loop.SAVE_SECONDS == 60
     _, again = pretrain(recipe, tokens, tokenizer, tmp_path, resume=True)
     assert again["steps"] == metrics["steps"]
+
+
+def test_a_widened_bert_computes_the_same_and_its_copies_part(tokenizer):
+    config = Config(
+        len(tokenizer), 64, 2, 2, 128, 64, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
+    )
+    narrow = BertForPreTraining(config).eval()
+    torch.nn.init.normal_(narrow.masked_language_model.decoder.bias)
+    wide = widen(narrow).eval()
+    sizes = wide.config
+    assert (sizes.hidden_size, sizes.num_attention_heads, sizes.intermediate_size) == (128, 4, 256)
+    ids = torch.randint(5, len(tokenizer), (3, 20))
+    mask = torch.arange(20)[None] < torch.tensor([[20], [7], [1]])
+    for one, other in zip(narrow(ids, mask), wide(ids, mask), strict=True):
+        assert torch.allclose(one, other, atol=1e-4)
+    wide(ids)[0].logsumexp(-1).sum().backward()
+    gradient = wide.bert.blocks[0].attention.query.weight.grad
+    assert not torch.allclose(gradient[:64], gradient[64:], rtol=1e-2)  # or they would stay alike for ever
+
+
+def test_the_command_widens_what_it_goes_on_from(small_command, tmp_path, capsys):
+    assert command.main([*small_command, "--steps", "2"]) == 0
+    more = [word.replace("/out", "/more") for word in small_command]
+    assert command.main([*more, "--steps", "2", "--widen", "--start-from", str(tmp_path / "out")]) == 0
+    width = [
+        json.loads((tmp_path / name / "config.json").read_text())["hidden_size"] for name in ("out", "more")
+    ]
+    assert width == [128, 256]
+    capsys.readouterr()
+    assert command.main([*[word.replace("/out", "/third") for word in small_command], "--widen"]) == 2
+    err = capsys.readouterr().err
+    assert "--start-from" in err and err.count("\n") == 1

@@ -24,6 +24,7 @@ from utils.pretraining.loop import Stopped, pretrain
 from utils.pretraining.prepare import prepare
 from utils.pretraining.recipe import CONFIGS, OBJECTIVES, Recipe, RecipeError
 from utils.pretraining.report import hand_over, with_earlier
+from utils.pretraining.widen import widen
 from utils.profile import device, set_threads
 
 
@@ -44,6 +45,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     add("--output", type=Path, required=True, help="folder for the model, its card, curve and checkpoints")
     add("--resume", action="store_true", help="go on with the run in the output folder")
     add("--start-from", type=Path, help="folder of a BERT whose training goes on, with its tokenizer")
+    add("--widen", action="store_true", help="with --start-from: make that BERT twice as wide first")
     add("--tokenizer", type=Path, help="folder of a tokenizer, in place of one learnt from the corpus")
     add("--vocab-size", type=int, default=Recipe.vocab_size)
     add(
@@ -91,6 +93,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         recipe = recipe_of(args)
         check_output(args.output, args.resume)
+        if args.widen and not args.start_from:
+            raise RecipeError("--widen needs a BERT to make wider: add --start-from and its folder.")
         with PartialState(cpu=device().type == "cpu").local_main_process_first():
             tokenizer, tokens = prepare(
                 args.corpus,
@@ -100,6 +104,7 @@ def main(words: list[str] | None = None) -> int:
                 first_process,
             )
         started = load(args.start_from) if args.start_from else None
+        started = widen(started, recipe.seed) if args.widen else started
         model, metrics = pretrain(recipe, tokens, tokenizer, args.output, args.resume, started)
     except (CorpusError, RecipeError) as error:
         print(f"Error: {error}", file=sys.stderr)
