@@ -64,3 +64,8 @@ def test_only_injected_shortfalls_are_left_out():
     kept = baselines.natural(rows)
     assert set(kept["origin"]) == {"natural"}
     assert kept.num_rows == sum(row != "injected" for row in rows["origin"])
+
+
+def test_word_by_word_is_far_from_a_translation():
+    found = baselines.word_by_word("test")
+    assert 30 < found["bleu"] < 60 and 0 < found["exact"] < 25

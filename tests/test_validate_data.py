@@ -52,7 +52,8 @@ def rebuild(folder, change):
 def test_the_shops_data_is_sound(capsys):
     assert validate_data.main([]) == 0
     said = capsys.readouterr()
-    assert said.out.splitlines() == [f"{name}: ok" for name in ("reviews", "tickets", "handbook", "entities")]
+    names = ("reviews", "tickets", "handbook", "entities", "translations")
+    assert said.out.splitlines() == [f"{name}: ok" for name in names]
     assert said.err == ""
 
 
@@ -315,6 +316,33 @@ def test_a_span_that_is_none_is_named_by_row_and_column(folder, span):
     store(path, rows)
     with pytest.raises(data.DataError, match=r"entities\.jsonl, row 3, column 'entities'"):
         data.load("entities")
+
+
+def test_an_unknown_word_a_repeated_sentence_and_the_kept_example_are_named(folder):
+    path = folder / "translations" / "translations.jsonl"
+    rows = lines(path)
+    test = next(row for row in rows if row["split"] == "test")
+    train = [row for row in rows if row["split"] == "train"]
+    test["en"] = "the zebra sleeps ."
+    train[0]["en"], train[1]["en"] = train[2]["en"], "this is a lovely cat ."
+    store(path, rows)
+    seal(folder)
+    problems = "\n".join(validate_data.translation_problems())
+    assert f"pair {test['pair_id']}: no pair of train has 'zebra'" in problems
+    assert f"en {train[2]['en']} occurs 2 times" in problems
+    assert f"pair {train[1]['pair_id']} gives away" in problems
+
+
+@pytest.mark.parametrize(
+    "text", ["The cat is here .", "the cat is here.", "the  cat is here .", "cat .", "", 7]
+)
+def test_a_sentence_in_another_form_is_named(folder, text):
+    path = folder / "translations" / "translations.jsonl"
+    rows = lines(path)
+    rows[4]["fr"] = text
+    store(path, rows)
+    with pytest.raises(data.DataError, match=r"translations\.jsonl, row 5, column 'fr'.*lower case"):
+        data.load("translations")
 
 
 def test_the_measure_of_nearness_is_right():

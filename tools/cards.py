@@ -75,6 +75,11 @@ COUNTED = {
             ("different", row["text"][span["start"] : span["end"]].lower()) for span in row["entities"]
         ],
     },
+    "translations": {
+        "English words in a pair": lambda row: [len(row["en"].split())],
+        "English word": lambda row: [("different", word) for word in row["en"].split()],
+        "French word": lambda row: [("different", word) for word in row["fr"].split()],
+    },
 }
 
 
@@ -149,11 +154,20 @@ def entity_table() -> str:
     return "\n".join(lines)
 
 
+def translation_table() -> str:
+    lines = ["| baseline | split | BLEU | exactly right |", "|---|---|---:|---:|"]
+    for split in ("validation", "test"):
+        found = baselines.word_by_word(split)
+        lines.append(f"| word by word | {split} | {found['bleu']:.1f} | {found['exact']:.1f}% |")
+    return "\n".join(lines)
+
+
 BASELINES = {
     "reviews": review_table,
     "tickets": ticket_table,
     "handbook": handbook_table,
     "entities": entity_table,
+    "translations": translation_table,
 }
 
 

@@ -125,11 +125,27 @@ def entity_problems() -> Iterator[str]:
     yield from near_duplicates(rows, "sentence_id", lambda row: row["text"])
 
 
+def translation_problems() -> Iterator[str]:
+    """No sentence twice, no word of test that train does not have, and the example of notebook 12 unseen."""
+    rows = rows_of("translations")
+    yield from repeated("pair_id", rows)
+    yield from repeated("en", rows)
+    for language in ("en", "fr"):
+        known = {word for row in rows if row["split"] == "train" for word in row[language].split()}
+        for row in rows:
+            if unknown := set(row[language].split()) - known:
+                yield f"pair {row['pair_id']}: no pair of train has {' or '.join(sorted(unknown))!r}."
+    for row in rows:
+        if "is a lovely cat" in row["en"]:
+            yield f"pair {row['pair_id']} gives away the example that notebook 12 keeps for its test."
+
+
 CHECKS = {
     "reviews": review_problems,
     "tickets": ticket_problems,
     "handbook": handbook_problems,
     "entities": entity_problems,
+    "translations": translation_problems,
 }
 
 

@@ -25,6 +25,17 @@ def _words(low: int, high: int) -> Callable:
     return check
 
 
+def _tokens(low: int, high: int) -> Callable:
+    """Lower case, words parted by one blank, the final sign a word of its own."""
+
+    def check(value) -> str | None:
+        good = isinstance(value, str) and value == " ".join(value.lower().split())
+        good = good and low <= len(value.split()) <= high and re.fullmatch(r".* [.?]", value)
+        return None if good else f"expected {low} to {high} words in lower case, '.' or '?' the last of them"
+
+    return check
+
+
 def _text_or_null(low: int, high: int) -> Callable:
     return lambda value: None if value is None else _words(low, high)(value)
 
@@ -146,6 +157,12 @@ SCHEMAS = {
         "origin": _one_of("natural", "injected"),
         "split": _one_of(*SPLITS),
         "random_split": _one_of(*SPLITS),
+    },
+    "translations": {
+        "pair_id": _matches(r"P\d{4}", "P0001"),
+        "en": _tokens(4, 10),
+        "fr": _tokens(4, 12),
+        "split": _one_of(*SPLITS),
     },
     "entities": {
         "sentence_id": _matches(r"S\d{4}", "S0001"),

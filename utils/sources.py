@@ -50,6 +50,12 @@ SOURCES = {
         label="entities",
         folder="entities",
     ),
+    "translations": Source(
+        splits={"train": 540, "validation": 60, "test": 60},
+        text=("en",),
+        label="fr",
+        folder="translations",
+    ),
     "imdb": Source(
         splits={"train": 25000, "test": 25000},
         text=("text",),
