@@ -73,8 +73,8 @@ def test_the_hidden_cell_is_not_in_the_text_of_the_trees(race, catalogue):
 
 
 def test_scores_by_hand(race):
-    found = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
-    system = SimpleNamespace(values={"type": ("a", "b")}, probabilities=lambda records, category: found)
+    chances = np.array([[0.9, 0.1], [0.9, 0.1], [0.4, 0.6], [0.2, 0.8]])
+    system = SimpleNamespace(values={"type": ("a", "b")}, probabilities=lambda records, category: chances)
     test = [{"type": value} for value in ("a", "b", "b", "b")]
     found = race.fill_scores(system, test, "type")
     assert found["accuracy"] == 75 and found["macro F1"] == pytest.approx(100 * (2 / 3 + 4 / 5) / 2)
