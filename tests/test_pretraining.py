@@ -401,7 +401,7 @@ def test_two_processes_learn_what_one_does(text_file, tmp_path):
         metrics = json.loads((out / "metrics.json").read_text())
         assert metrics["processes"] == count and metrics["hardware"].startswith(f"{count} CPU")
         assert metrics["runs"][0]["command"].startswith(
-            "accelerate launch --num_processes 2" if count > 1 else "python -m"
+            "accelerate launch --multi_gpu --num_processes=2" if count > 1 else "python -m"
         )
         curves.append([row["loss"] for row in metrics["history"]])
     assert len(curves[0]) == 20

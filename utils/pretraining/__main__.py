@@ -113,10 +113,9 @@ def main(words: list[str] | None = None) -> int:
         print(f"\n{args.output}: {stop}", file=sys.stderr)
         return 130
     if int(os.environ.get("RANK", "0")) == 0:
-        many = metrics["processes"] > 1
-        launcher = (
-            ["accelerate", "launch", "--num_processes", f"{metrics['processes']}"] if many else ["python"]
-        )
+        launcher = ["python"]
+        if metrics["processes"] > 1:  # --multi_gpu is accelerate's name for several processes, on CPUs too
+            launcher = ["accelerate", "launch", "--multi_gpu", f"--num_processes={metrics['processes']}"]
         command = shlex.join([*launcher, "-m", "utils.pretraining", *(words or sys.argv[1:])])
         metrics |= {
             "corpus": args.corpus,
