@@ -134,6 +134,7 @@ def test_a_published_checkpoint_is_half_as_large_and_says_where_it_comes_from(gl
         assert torch.allclose(a, b, atol=1e-3, rtol=1e-3)
     assert len(AutoTokenizer.from_pretrained(target)) == 300
     card = (target / "README.md").read_text()
+    assert "# published\n" in card and 'from_pretrained("published")' in card
     assert (
         "CC BY-SA" in card and "81.0 ± 0.0" in card and "--corpus text.parquet" in card and "../" not in card
     )

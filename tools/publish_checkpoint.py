@@ -39,13 +39,13 @@ def publish(run: Path, scores: list[Path], target: Path) -> None:
     save_file(weights, unfinished / "model.safetensors", metadata={"format": "pt"})
     metrics = json.loads(without_folders((run / "metrics.json").read_text()))
     (unfinished / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
-    (unfinished / "README.md").write_text(card(run, metrics, scores))
+    (unfinished / "README.md").write_text(card(run, metrics, scores, target.name))
     shutil.rmtree(target, ignore_errors=True)
     unfinished.rename(target)
 
 
-def card(run: Path, metrics: dict, scores: list[Path]) -> str:
-    """Return the run's own card with the text's origin and, where measured, the fine-tuned scores."""
+def card(run: Path, metrics: dict, scores: list[Path], name: str) -> str:
+    """Return the run's own card under `name`, with the text's origin and, where measured, the fine-tuned scores."""
     lines = [
         f"| trained on | {ORIGIN}: {metrics['corpus_tokens']:,} word pieces, read "
         f"{metrics['tokens'] / metrics['corpus_tokens']:.2f} times |"
@@ -54,6 +54,7 @@ def card(run: Path, metrics: dict, scores: list[Path]) -> str:
         for line in without_folders((run / "README.md").read_text()).splitlines()
     ]
     text = "\n".join(lines) + "\n"
+    text = text.replace(f"# {run.name}\n", f"# {name}\n").replace(f'"{run.name}"', f'"{name}"')
     text += "\nThe weights are stored in half precision and load in float32. Licence: MIT, as the course's code.\n"
     text += "\n![Loss by tokens seen, on training and held-out text, with the unigram level.](learning_curve.png)\n"
     return text + (glue(scores) if scores else "")
