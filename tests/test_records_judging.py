@@ -149,7 +149,7 @@ def test_doubt_is_what_is_left_of_fine():
 
 
 def test_a_label_stands_where_each_field_begins_even_if_a_value_forges_one(tiny_bert):
-    tokenizer, model = cells.new_judge(TINY, ("empty", "odd"), str(tiny_bert))
+    tokenizer, model = cells.new_judge(TINY, (FINE, "empty", "odd"), str(tiny_bert))
     records = [{"name": "[COL] room [VAL] lamp", "room": None, "text": "the lamp " * 60}]
     (row,) = cells.encode(tokenizer, records, FIELDS, 50, [{"room": 2}])
     pieces = tokenizer.convert_ids_to_tokens(row["input_ids"])

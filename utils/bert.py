@@ -42,6 +42,14 @@ class Config:
         return transformers.BertConfig(**asdict(self))
 
 
+def initialize(module: nn.Module, width: float = 0.02) -> None:
+    """Draw weights from a normal distribution of this width, as BERT and GPT-2 do; biases start at 0."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=width)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)
+
+
 class Embeddings(nn.Module):
     """Sum of word piece, position and segment embedding, normalised: (b, s) ids -> (b, s, n)."""
 
@@ -153,11 +161,7 @@ class Bert(nn.Module):
                 raise ValueError(f"expected {name} from 0 to {size - 1}, got {given.min()} to {given.max()}.")
 
     def _initialize(self, module: nn.Module) -> None:
-        """Draw weights from a normal distribution of width 0.02, as BERT does; biases start at 0."""
-        if isinstance(module, nn.Linear | nn.Embedding):
-            nn.init.normal_(module.weight, std=self.config.initializer_range)
-        if isinstance(module, nn.Linear):
-            nn.init.zeros_(module.bias)
+        initialize(module, self.config.initializer_range)
 
     @classmethod
     def from_transformers(cls, model: transformers.BertModel) -> "Bert":

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from utils.attention import MultiHeadAttention, causal_mask
+from utils.bert import initialize
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Decoder(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.hidden_size)
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """Raises ValueError for more tokens than the context has."""
@@ -167,10 +168,3 @@ def write(
             break
     model.train(training)
     return input_ids
-
-
-def _initialize(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Embedding):
-        nn.init.normal_(module.weight, std=0.02)
-    if isinstance(module, nn.Linear):
-        nn.init.zeros_(module.bias)

@@ -8,6 +8,7 @@ import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -203,6 +204,25 @@ def neutralize(cell: str) -> str:
     return f"'{cell}" if cell.startswith(DANGEROUS) and not NUMBER.fullmatch(cell) else cell
 
 
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which becomes `path` at the end; after an error nothing is left of it.
+
+    Raises:
+        TableError: the file cannot be written.
+    """
+    unfinished = path.with_name(path.name + ".part")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    except OSError as error:
+        raise TableError(
+            f"{path}: cannot be written ({error.strerror or error}): choose another place."
+        ) from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def write_csv(path: str | Path, rows: Iterable[Row]) -> int:
     """Write rows as UTF-8 CSV that a spreadsheet opens safely, whole or not at all; return how many.
 
@@ -215,21 +235,12 @@ def write_csv(path: str | Path, rows: Iterable[Row]) -> int:
     first = next(rows, None)
     if first is None:
         raise TableError(f"{path}: there is no row to write.")
-    unfinished = path.with_name(path.name + ".part")
-    try:
-        with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow([neutralize(name) for name in first])
-            for row in chain([first], rows):
-                if row.keys() != first.keys():
-                    raise TableError(f"{path}: row {count + 1} has other columns than the first.")
-                writer.writerow(["" if cell is None else neutralize(str(cell)) for cell in row.values()])
-                count += 1
-        unfinished.replace(path)
-    except OSError as error:
-        raise TableError(
-            f"{path}: cannot be written ({error.strerror or error}): choose another place."
-        ) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole(path) as unfinished, unfinished.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([neutralize(name) for name in first])
+        for row in chain([first], rows):
+            if row.keys() != first.keys():
+                raise TableError(f"{path}: row {count + 1} has other columns than the first.")
+            writer.writerow(["" if cell is None else neutralize(str(cell)) for cell in row.values()])
+            count += 1
     return count

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from utils.attention import MultiHeadAttention, causal_mask, padding_mask
-from utils.bert import Block, Config
-from utils.decoder import _initialize
+from utils.bert import Block, Config, initialize
 
 PAD, START, END = 0, 1, 2
 
@@ -59,11 +58,15 @@ class TargetBlock(nn.Module):
 
     def forward(self, states: Tensor, mask: Tensor, source: Tensor, source_mask: Tensor) -> Tensor:
         """(b, t, n) with what it may see of itself (t, t), the source (b, s, n), its mask (b, 1, 1, s)."""
-        states = self.self_norm(states + self.dropout(self.self_attention(states, mask)))
+        states = self.among_themselves(states, mask)
         crossed = self.cross_attention(states, source_mask, source)  # queries: target; keys, values: source
         states = self.cross_norm(states + self.dropout(crossed))
         inner = F.gelu(self.expand(states))
         return self.feed_forward_norm(states + self.dropout(self.contract(inner)))
+
+    def among_themselves(self, states: Tensor, mask: Tensor) -> Tensor:
+        """The first part, before the source is looked at: (b, t, n) -> (b, t, n)."""
+        return self.self_norm(states + self.dropout(self.self_attention(states, mask)))
 
 
 class Translator(nn.Module):
@@ -78,7 +81,7 @@ class Translator(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.ModuleList(Block(config.block()) for _ in range(config.layers))
         self.decoder = nn.ModuleList(TargetBlock(config) for _ in range(config.layers))
-        self.apply(_initialize)
+        self.apply(initialize)
 
     def forward(self, source_ids: Tensor, target_ids: Tensor) -> Tensor:
         """`target_ids` (b, t) are the right tokens so far, START first: teacher forcing."""
@@ -115,8 +118,7 @@ class Translator(nn.Module):
         for block in self.decoder[:-1]:
             states = block(states, mask, source, source_mask)
         last = self.decoder[-1]
-        states = last.self_norm(states + last.dropout(last.self_attention(states, mask)))
-        return last.cross_attention.weights(states, source_mask, source)
+        return last.cross_attention.weights(last.among_themselves(states, mask), source_mask, source)
 
 
 def batch(pairs: Sequence[tuple[list[int], list[int]]]) -> tuple[Tensor, Tensor, Tensor]:

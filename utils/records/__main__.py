@@ -16,7 +16,7 @@ from utils import plots
 from utils.models import ModelError
 from utils.profile import SettingError, set_threads
 from utils.records import reporting
-from utils.records.learning import RECIPE, Judge, RecordsError, learn
+from utils.records.learning import RECIPE, Judge, RecordsError, check_new, learn
 from utils.tables import Table, TableError
 
 
@@ -61,8 +61,7 @@ def main(words: list[str] | None = None) -> int:
 
 
 def learn_and_save(table: Table, args: argparse.Namespace) -> None:
-    if args.output.exists() and (not args.output.is_dir() or any(args.output.iterdir())):
-        raise RecordsError(f"{args.output} is there already: name a new folder, so that nothing is lost.")
+    check_new(args.output)
     judge = learned(table, args, args.labels)
     judge.save(args.output)
     print(f"Saved to {args.output}.")
@@ -85,16 +84,11 @@ def learned(table: Table, args: argparse.Namespace, labels: str | None = None) -
 
 
 def report(table: Table, args: argparse.Namespace) -> None:
-    if args.output.suffix.lower() not in (".csv", ".html"):
-        raise TableError(f"{args.output}: a report is a .csv or a .html file: change its name.")
+    reporting.check_output(args.output)
     if not 0 < args.budget <= 1:
         raise RecordsError(f"--budget {args.budget}: give a part of the records, above 0 and at most 1.")
-    if args.model:
-        judge = Judge.load(args.model)
-        total = reporting.check(table, judge)
-    else:
-        judge = learned(table, args)
-        total = reporting.check(table, judge)
+    judge = Judge.load(args.model) if args.model else learned(table, args)
+    total = reporting.check(table, judge)
     found = reporting.Found()
     rows = reporting.doubtful_fields(table, judge, judge.threshold(args.budget), found, total)
     reporting.write(args.output, rows, found, table.notes, draw)
@@ -107,7 +101,7 @@ def draw(found: reporting.Found, path: Path) -> None:
     plots.shortfalls(
         dict(found.fields), f"{found.doubtful:,} of {found.records:,} records have a doubtful field"
     )
-    plt.savefig(path, bbox_inches="tight")
+    plt.savefig(path, format="png", bbox_inches="tight")
     plt.close("all")
 
 

@@ -20,12 +20,12 @@ FINE = "fine"  # the first label: nothing is wrong with the cell
 MARKS = ("[COL]", "[VAL]")
 
 
-def new_judge(recipe: Recipe, kinds: Sequence[str], name: str | None = None, first: str = FINE) -> tuple:
-    """Return (tokenizer, model) that tell apart `first` and `kinds` at each [COL].
+def new_judge(recipe: Recipe, labels: Sequence[str], name: str | None = None) -> tuple:
+    """Return (tokenizer, model) that tell apart `labels` at each [COL].
 
     [COL] and [VAL] become one word piece each, with the mean of the embeddings of those they were.
     """
-    tokenizer, model = finetuning.new_model("token-classification", recipe, (first, *kinds), name)
+    tokenizer, model = finetuning.new_model("token-classification", recipe, labels, name)
     pieces = [tokenizer(mark, add_special_tokens=False)["input_ids"] for mark in MARKS]
     tokenizer.add_special_tokens({"additional_special_tokens": list(MARKS)})
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)

@@ -64,7 +64,7 @@ def learn_to_fill(
         category: tuple(sorted({record[category] for record in records} - {None})) for category in categories
     }
     labels = [f"{category}={value}" for category in categories for value in values[category]]
-    tokenizer, model = cells.new_judge(recipe, labels[1:], first=labels[0])
+    tokenizer, model = cells.new_judge(recipe, labels)
     length = min(recipe.max_length, model.config.max_position_embeddings)
     filler = Filler(tokenizer, model, tuple(fields), values, length)
     draw, rows = np.random.default_rng(recipe.seed), []

@@ -66,8 +66,7 @@ class Judge:
         Raises:
             RecordsError: something else is in the folder.
         """
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise RecordsError(f"{folder} is there already: name a new folder, so that nothing is lost.")
+        check_new(folder)
         unfinished = folder.with_name(folder.name + ".part")
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -129,13 +128,13 @@ def learn(
                 f"{table.path}: column {labels!r} is empty in every record: there is nothing to learn."
             )
         parts, recipe_of_run = [(seen, truth[len(held_out) :])], recipe
-        measured_on = (held_out, truth[: len(held_out)])
+        measured_on, measured_truth = held_out, truth[: len(held_out)]
     else:
         kinds = spoiling.KINDS
         parts = [spoiling.spoil(seen, fields, recipe.seed + epoch) for epoch in range(recipe.epochs)]
         recipe_of_run = replace(recipe, epochs=1)  # each epoch has shortfalls of its own
-        measured_on = spoiling.spoil(held_out, fields, recipe.seed + recipe.epochs)
-    tokenizer, model = cells.new_judge(recipe, kinds)
+        measured_on, measured_truth = spoiling.spoil(held_out, fields, recipe.seed + recipe.epochs)
+    tokenizer, model = cells.new_judge(recipe, (cells.FINE, *kinds))
     length = min(recipe.max_length, model.config.max_position_embeddings)
     numbers = {kind: number for number, kind in enumerate(kinds, 1)}
     try:
@@ -148,10 +147,19 @@ def learn(
         raise RecordsError(f"{table.path}: {error} (--fields)") from None
     finetuning.train(model, encoded, recipe_of_run)
     judge = Judge(tokenizer, model, Settings(fields, kinds, length, bool(labels), (), {}))
-    scores = decisions.record_score(judge.probabilities(held_out))
-    quantiles = tuple(float(score) for score in np.quantile(scores, np.linspace(0, 1, 101)))
-    judge.settings = replace(judge.settings, scores=quantiles, measured=_measure(judge, *measured_on))
+    found = judge.probabilities(held_out)
+    quantiles = np.quantile(decisions.record_score(found), np.linspace(0, 1, 101)).tolist()
+    if measured_on is not held_out:
+        found = judge.probabilities(measured_on)
+    measured = _measure(found, measured_truth, fields)
+    judge.settings = replace(judge.settings, scores=tuple(quantiles), measured=measured)
     return judge
+
+
+def check_new(folder: Path) -> None:
+    """Raises RecordsError where something is in `folder` already."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise RecordsError(f"{folder} is there already: name a new folder, so that nothing is lost.")
 
 
 def sample(rows: Iterable[Row], size: int, seed: int) -> list[Row]:
@@ -201,14 +209,14 @@ def _numbered(found: list[dict[str, str]], numbers: dict[str, int]) -> list[dict
     return [{field: numbers[kind] for field, kind in marks.items()} for marks in found]
 
 
-def _measure(judge: Judge, records: list[dict], truth: list[dict[str, str]]) -> dict:
+def _measure(probabilities: np.ndarray, truth: list[dict[str, str]], fields: Sequence[str]) -> dict:
     """Return the average precision, in percent, of records and of cells, beside the share that chance gives."""
-    doubts = decisions.doubt(judge.probabilities(records))
-    short = np.array([[field in marks for field in judge.settings.fields] for marks in truth])
+    doubts = decisions.doubt(probabilities)
+    short = np.array([[field in marks for field in fields] for marks in truth])
     if not short.any():
-        return {"records": len(records)}
+        return {"records": len(truth)}
     return {
-        "records": len(records),
+        "records": len(truth),
         "falling short": 100 * float(short.any(1).mean()),
         "average precision": 100 * float(average_precision_score(short.any(1), doubts.max(1))),
         "cells falling short": 100 * float(short.mean()),

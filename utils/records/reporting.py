@@ -6,6 +6,7 @@ Streams: memory does not grow with the table. Not for judging (`cells`) or learn
 import base64
 import html
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from tqdm.auto import tqdm
 
 from utils.records import decisions
 from utils.records.learning import Judge, RecordsError
-from utils.tables import Table, TableError, write_csv
+from utils.tables import Table, TableError, whole, write_csv
 
 CHUNK = 512  # records judged together
 SHOWN = 200  # characters of a value in the report
@@ -108,47 +109,43 @@ def write(path: Path, rows: Iterator[dict], found: Found, notes: list[str], draw
     Raises:
         TableError: the suffix is neither, or the file cannot be written.
     """
-    if path.suffix.lower() not in (".csv", ".html"):
-        raise TableError(f"{path}: a report is a .csv or a .html file: change its name.")
-    picture, unfinished = path.with_suffix(".png"), path.with_name(path.name + ".part")
-    try:
-        if path.suffix.lower() == ".csv":
-            first = next(rows, None)
-            if first:
-                write_csv(path, chain([first], rows))
-            else:
-                path.write_text(",".join(COLUMNS) + "\n", encoding="utf-8-sig")
-            draw(found, picture)
-            return
-        body = path.with_name(path.name + ".rows")
+    check_output(path)
+    if path.suffix.lower() == ".csv":
+        first = next(rows, None)
+        if first:
+            write_csv(path, chain([first], rows))
+        else:
+            with whole(path) as unfinished:
+                unfinished.write_text(",".join(COLUMNS) + "\n", encoding="utf-8-sig")
+        with whole(path.with_suffix(".png")) as unfinished:
+            draw(found, unfinished)
+        return
+    with whole(path) as unfinished, tempfile.TemporaryDirectory() as scratch:
+        body, picture = Path(scratch) / "rows.html", Path(scratch) / "summary.png"
         with body.open("w", encoding="utf-8") as file:
             for row in rows:
                 cells = "".join(f"<td>{html.escape(str(row[name] or ''))}</td>" for name in COLUMNS)
                 file.write(f"<tr>{cells}</tr>\n")
-        drawn = path.with_name(path.name + ".png")
-        draw(found, drawn)
-        with unfinished.open("w", encoding="utf-8") as file:
+        draw(found, picture)
+        with unfinished.open("w", encoding="utf-8") as file, body.open(encoding="utf-8") as rows_of_page:
             file.write(
                 PAGE.format(
                     title="Doubtful fields",
                     summary=html.escape(found.summary),
                     notes="".join(f"<p>Note: {html.escape(note)}.</p>\n" for note in notes),
                     alt="Number of doubtful fields by field and kind.",
-                    picture=base64.b64encode(drawn.read_bytes()).decode(),
+                    picture=base64.b64encode(picture.read_bytes()).decode(),
                     head="".join(f"<th>{name}</th>" for name in COLUMNS),
                 )
             )
-            with body.open(encoding="utf-8") as rows_of_page:
-                shutil.copyfileobj(rows_of_page, file)
+            shutil.copyfileobj(rows_of_page, file)
             file.write("</tbody></table></html>\n")
-        unfinished.replace(path)
-    except OSError as error:
-        raise TableError(
-            f"{path}: cannot be written ({error.strerror or error}): choose another place."
-        ) from None
-    finally:
-        for name in (unfinished, path.with_name(path.name + ".rows"), path.with_name(path.name + ".png")):
-            name.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """Raises TableError where a report cannot have that name."""
+    if path.suffix.lower() not in (".csv", ".html"):
+        raise TableError(f"{path}: a report is a .csv or a .html file: change its name.")
 
 
 def _short(value: str | None) -> str:
