@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from utils import data, models
-from utils.finetuning import batches_by_length, collate, predict
+from utils.finetuning import batches_by_length, collate, predict, within_positions
 from utils.pretraining.muon import muon_for
 from utils.profile import SettingError, device, seed_everything, set_threads
 
@@ -127,7 +127,7 @@ def run(task: str, seed: int, options) -> dict:
     tokenizer, model = models.load("classification", str(options.model), num_labels=outputs, **rates)
     loaded = data.load(task)
     test = loaded["validation" if "validation" in loaded else "test"]
-    limit = min(options.max_length, model.config.max_position_embeddings)
+    limit = within_positions(model, options.max_length)
     rows = [encode(tokenizer, part, columns, label, limit) for part in (loaded["train"], test)]
     if outputs == 1:
         with torch.no_grad():

@@ -72,6 +72,11 @@ def encode(tokenizer, dataset: Dataset, max_length: int) -> list[dict]:
     return [{"input_ids": ids, "labels": label} for ids, label in zip(pieces, dataset["label"], strict=True)]
 
 
+def within_positions(model, max_length: int) -> int:
+    """Return `max_length`, or the number of positions that `model` has where that is smaller."""
+    return min(max_length, model.config.max_position_embeddings)
+
+
 def collate(rows: list[dict]) -> dict[str, torch.Tensor]:
     """Pad rows to the longest of them: `input_ids` and `attention_mask` of shape (batch, sequence).
 

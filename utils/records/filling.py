@@ -65,7 +65,7 @@ def learn_to_fill(
     }
     labels = [f"{category}={value}" for category in categories for value in values[category]]
     tokenizer, model = cells.new_judge(recipe, labels)
-    length = min(recipe.max_length, model.config.max_position_embeddings)
+    length = finetuning.within_positions(model, recipe.max_length)
     filler = Filler(tokenizer, model, tuple(fields), values, length)
     draw, rows = np.random.default_rng(recipe.seed), []
     for _ in range(recipe.epochs):

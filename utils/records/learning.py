@@ -135,7 +135,7 @@ def learn(
         recipe_of_run = replace(recipe, epochs=1)  # each epoch has shortfalls of its own
         measured_on, measured_truth = spoiling.spoil(held_out, fields, recipe.seed + recipe.epochs)
     tokenizer, model = cells.new_judge(recipe, (cells.FINE, *kinds))
-    length = min(recipe.max_length, model.config.max_position_embeddings)
+    length = finetuning.within_positions(model, recipe.max_length)
     numbers = {kind: number for number, kind in enumerate(kinds, 1)}
     try:
         encoded = [
