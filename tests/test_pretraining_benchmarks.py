@@ -117,6 +117,20 @@ def test_glue_fine_tunes_one_and_two_outputs(glue, run, monkeypatch):
     assert "81.00 ± 1.41" in glue.table(runs)
 
 
+def test_of_a_pair_each_text_is_read_alone(glue, run):
+    tokenizer = AutoTokenizer.from_pretrained(run)
+    model = glue.PairClassifier.from_pretrained(run, num_labels=2).eval()
+    seen = []
+    model.bert.register_forward_hook(lambda module, given, out: seen.append(out.last_hidden_state))
+    first = ["the lamp shines", "the lamp"]
+    with torch.inference_mode():
+        for second in (["the chair breaks", "a chair"], ["a lamp", "the lamp shines"]):
+            model(**tokenizer(first, second, padding=True, return_tensors="pt"))
+        for text, own in zip(first, zip(*seen, strict=True), strict=True):
+            alone = model.bert(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
+            assert all(torch.allclose(states[: len(alone)], alone, atol=1e-5) for states in own)
+
+
 def test_a_published_checkpoint_is_half_as_large_and_says_where_it_comes_from(glue, run, tmp_path, capsys):
     tool = load_script("tools/publish_checkpoint.py")
     scores = tmp_path / "scores.json"

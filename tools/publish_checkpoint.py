@@ -81,7 +81,7 @@ def glue(scores: list[Path]) -> str:
         + "\n".join(rows)
         + "\n\nMean and standard deviation over "
         + f"{len({run['seed'] for run in runs})} seeds on the dev splits (MRPC: its original test split), "
-        "`python benchmarks/checkpoint.py`. BERT-Tiny (4.4 million parameters) and BERT-Mini (11.3): Google's figures "
+        "`python benchmarks/checkpoint.py`; of a pair each text was read alone. BERT-Tiny (4.4 million parameters) and BERT-Mini (11.3): Google's figures "
         "for GLUE's test server, each the best of several settings (Turc et al., 2019).\n"
     )
 
