@@ -43,7 +43,7 @@ PUBLISHED = {
     "stsb": ("Pearson", 74.3, 75.4),
     "cola": ("Matthews", 0.0, 0.0),
 }
-EPOCHS = {"sst2": 3, "rte": 5, "mrpc": 5, "stsb": 5, "cola": 5}
+EPOCHS = {"sst2": 5, "rte": 5, "mrpc": 5, "stsb": 5, "cola": 5}
 MASKED = 0.15  # part of the tokens
 
 

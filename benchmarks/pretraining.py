@@ -265,14 +265,15 @@ def parts(options, corpus, report: dict) -> dict:
     """Held-out scores after so many tokens with one part changed, and the pace: all changes in turns, by seed.
 
     Of equal tokens, since a machine's pace varies more between two runs than most parts bring; what a
-    part costs is its pace, beside that of the whole.
+    part costs is its pace beside that of the whole, in tokens per second of processor time.
     """
     found = {name: [] for name in PARTS}
     for seed in range(options.seeds):
         for name, change in PARTS.items():
             recipe = replace(race_recipe(1, seed), minutes=0, tokens=options.tokens, **change)
+            start = time.process_time()
             metrics, scores = ours(recipe, corpus)
-            pace = metrics["tokens"] / metrics["seconds"]
+            pace = metrics["tokens"] / (time.process_time() - start)
             found[name].append(scores | {"tokens_per_second": pace, "left": metrics["left_plateau"]})
             print(
                 f"{name:<36}{100 * scores['accuracy']:>7.1f}%{scores['loss']:>8.3f}{pace:>9,.0f} tokens/s",
@@ -325,10 +326,11 @@ def main(words: list[str]) -> int:
     parser.add_argument("--corpus", default="docs")
     parser.add_argument("--turns", type=int, default=3, help="of the throughput race")
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--threads", type=int, help="default: one for each physical core")
     parser.add_argument("--stock-rates", type=float, nargs="+", default=STOCK_RATES)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args(words)
-    set_threads()
+    set_threads(options.threads)
     transformers.logging.set_verbosity_error()
     corpus = prepare(options.corpus)
     report = {"device": str(device()), "dtype": str(dtype()), "minutes": options.minutes}

@@ -49,6 +49,7 @@ def run(path: Path, on_cell: Callable[[], None] = lambda: None) -> Run:
         extra_arguments=[
             "--IPKernelApp.log_level=40"
         ],  # errors only: no note about encryption for each kernel
+        on_notebook_start=lambda notebook: watch.start(),
         on_cell_start=started,
         on_cell_executed=lambda cell, cell_index, execute_reply: on_cell(),
     )
@@ -67,18 +68,23 @@ def run(path: Path, on_cell: Callable[[], None] = lambda: None) -> Run:
 
 
 class _MemoryWatch(threading.Thread):
-    """Keeps the largest resident memory, in bytes, of the kernel and its children."""
+    """Keeps the largest resident memory, in bytes, of the kernel and its children.
+
+    To be started once the kernel answers: a process being started is for a moment a copy of its
+    parent and seems to hold all of the parent's memory.
+    """
 
     def __init__(self, client: NotebookClient):
         super().__init__(daemon=True)
         self.client, self.peak, self.stop = client, 0, threading.Event()
-        self.start()
 
     def run(self):
-        while not self.stop.wait(0.2):
+        while True:
             try:
                 kernel = psutil.Process(self.client.km.provisioner.pid)
                 family = [kernel, *kernel.children(recursive=True)]
                 self.peak = max(self.peak, sum(process.memory_info().rss for process in family))
             except (AttributeError, TypeError, psutil.Error):
-                continue
+                pass
+            if self.stop.wait(0.2):
+                return

@@ -65,10 +65,10 @@ PROFILES = {
         data_sizes=(32, 128, 320),
         overfit_rows=64,
         overfit_epochs=8,
-        corpus="docs:python,numpy,scipy,pandas,sklearn,networkx,matplotlib,torch",
+        corpus="docs:python,numpy,scipy,pandas,sklearn,networkx,matplotlib",
         pretraining_config="tiny",
         pretraining_minutes=3.0,
-        experiment_tokens=80_000,
+        experiment_tokens=40_000,
     ),
     "full": Profile(
         name="full",

@@ -8,6 +8,7 @@ import inspect
 import re
 import sysconfig
 import warnings
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,10 +17,12 @@ SKIPPED_FOLDERS = {"site-packages", "test", "tests", "testing", "_vendor", "vend
 Document = list[str]
 
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+BLOCKS = ("body", "cases", "handlers", "orelse", "finalbody")  # fields of statements that hold statements
 
 NOT_PROSE = re.compile(
     r"^\s*(>>>|\.\.\.( |$)|\.\. |\||\+[-=+]+\+|[-=~^*#]{3,}\s*$|[-=~^ ]{6,}$|!\[|<|@|:\w+:)"
 )
+UNDERLINE = re.compile(r"^\s*([-=~^*])\1{2,}\s*$")
 FENCE = re.compile(r"^\s*(```|~~~)")
 ITEM = re.compile(r"^(?:[-*+•]|#\.|\d{1,2}[.)]|\(\w\))\s+")  # the mark of a list item
 ARGUMENT = re.compile(r"^[\w*`., ]{1,60}\s*(?:\([^)]*(?:\([^)]*\)[^)]*)*\))?:\s+(?=\S)")  # "x (`int`): …"
@@ -78,11 +81,23 @@ def file_documents(path: Path) -> list[list[str]]:
     return [sentences for sentences in found if sentences]
 
 
+def documents_by_file(paths: list[Path]) -> list[list[Document]]:
+    """Return the documents of each file: work for another process, which then loads this light module only."""
+    return [file_documents(path) for path in paths]
+
+
 def docstrings(tree: ast.Module) -> Iterator[str]:
-    """Yield the docstrings of a module, its classes and its functions, in the order of the file."""
-    for node in ast.walk(tree):
+    """Yield the docstrings of a module, its classes and its functions, the outer before the inner.
+
+    Only statements are visited: `ast.walk` spends nearly all of its time in expressions.
+    """
+    todo: deque[ast.AST] = deque([tree])
+    while todo:
+        node = todo.popleft()
         if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node)):
             yield text
+        for block in BLOCKS:
+            todo.extend(getattr(node, block, ()))
 
 
 def docstring_sentences(docstring: str) -> list[str]:
@@ -106,21 +121,16 @@ def paragraphs(text: str) -> Iterator[str]:
             continue
         if code_indent is not None and stripped and here <= code_indent:
             code_indent = None
-        underlined = number + 1 < len(lines) and re.match(r"^\s*([-=~^*])\1{2,}\s*$", lines[number + 1])
-        new_item = bool(ITEM.match(stripped) or ARGUMENT.match(stripped))
-        if (
-            not stripped
-            or code_indent is not None
-            or underlined
-            or NOT_PROSE.match(line)
-            or TYPED.match(stripped)
-        ):
+        underlined = number + 1 < len(lines) and UNDERLINE.match(lines[number + 1])
+        no_prose = NOT_PROSE.match(line)
+        if not stripped or code_indent is not None or underlined or no_prose or TYPED.match(stripped):
             if gathered:
                 yield " ".join(gathered)
             gathered = []
-            if NOT_PROSE.match(line) and stripped.startswith(".. ") and not stripped.startswith(".. note"):
+            if no_prose and stripped.startswith(".. ") and not stripped.startswith(".. note"):
                 code_indent = here
             continue
+        new_item = bool(ITEM.match(stripped) or ARGUMENT.match(stripped))
         if gathered and (here != indent or new_item):
             yield " ".join(gathered)
             gathered = []
