@@ -345,6 +345,42 @@ def test_a_set_without_classes_is_refused(hub):
     assert_one_line(error, "squad has no classes", "reviews", "sst2")
 
 
+# ------------------------------------------------------------------------------------------ questions
+
+
+def put_squad(cache):
+    folder = hub_folder(cache, "rajpurkar/squad", SOURCES["squad"].revision, "datasets") / "plain_text"
+    folder.mkdir()
+    for split, rows in (("train", 60), ("validation", 12)):
+        passages = [f"{split} passage {i // 6}" for i in range(rows)]
+        columns = {"question": [f"{split} {i}?" for i in range(rows)], "context": passages}
+        Dataset.from_dict(columns).to_parquet(folder / f"{split}-00000-of-00001.parquet")
+
+
+def test_questions_are_tuned_on_whole_passages_of_train(hub):
+    put_squad(hub)
+    parts = data.load_questions("squad", validation_rows=10, seed=0)
+    assert parts.num_rows == {"train": 48, "validation": 12, "test": 12}  # two passages of six questions
+    passages = {split: set(part["context"]) for split, part in parts.items()}
+    assert not passages["train"] & passages["validation"] and len(passages["validation"]) == 2
+    assert passages["test"] == {"validation passage 0", "validation passage 1"}
+    other = data.load_questions("squad", validation_rows=10, seed=1)
+    assert set(other["validation"]["context"]) != passages["validation"]
+
+
+def test_the_handbook_has_its_own_three_splits():
+    parts, whole = data.load_questions("handbook"), load("handbook")
+    assert {split: list(part["id"]) for split, part in parts.items()} == {
+        split: list(part["id"]) for split, part in whole.items()
+    }
+
+
+def test_a_set_without_questions_is_refused():
+    with pytest.raises(DataError) as error:
+        data.load_questions("reviews")
+    assert_one_line(error, "reviews has no questions", "handbook", "squad_v2")
+
+
 # ------------------------------------------------------------------------------------------- sampling
 
 

@@ -41,11 +41,12 @@ def test_an_unknown_profile_is_one_line_that_lists_both(monkeypatch, name):
 def test_each_setting_replaces_its_knobs_and_no_other(monkeypatch):
     monkeypatch.setenv("BERT_WORKSHOP_BACKBONE", "google-bert/bert-base-uncased")
     monkeypatch.setenv("BERT_WORKSHOP_DATASET", "sst2")
+    monkeypatch.setenv("BERT_WORKSHOP_READING", "squad")
     monkeypatch.setenv("BERT_WORKSHOP_ROWS", "100")
     changed = dataclasses.asdict(get_profile())
     expected = dataclasses.asdict(profile.PROFILES["quick"])
     sizes = (*(size for size in expected["data_sizes"] if size < 100), 100)
-    expected |= {"backbone": "google-bert/bert-base-uncased", "classification": "sst2"}
+    expected |= {"backbone": "google-bert/bert-base-uncased", "classification": "sst2", "reading": "squad"}
     expected |= {"rows": 100, "evaluation_rows": 100}  # no more are scored than trained on
     assert changed == expected | {"data_sizes": sizes}
 

@@ -3,6 +3,7 @@
 Not for turning text into tensors (`finetuning`) and not for corpora without labels (`corpus`).
 """
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,12 +66,7 @@ def load_classification(name: str, validation_rows: int = 1000, seed: int = 0) -
         raise DataError(
             f"{name} has no classes to predict: choose one of {', '.join(k for k, v in SOURCES.items() if v.labels)}."
         )
-    if "train" not in loaded or len(loaded) == 1:
-        raise DataError(
-            f"{name}: train and one more split are needed: delete its folder in the hub cache and run again online."
-        )
-    if "test" not in loaded:
-        loaded["test"] = loaded.pop("validation")
+    _name_the_test(name, loaded)
     if "validation" not in loaded:
         parts = loaded["train"].train_test_split(test_size=validation_rows, seed=seed)
         loaded["train"], loaded["validation"] = parts["train"], parts["test"]
@@ -85,6 +81,42 @@ def load_classification(name: str, validation_rows: int = 1000, seed: int = 0) -
     return DatasetDict(
         {split: Dataset.from_list([simplify(row) for row in loaded[split]]) for split in splits}
     )
+
+
+def load_questions(name: str, validation_rows: int = 1000, seed: int = 0) -> DatasetDict:
+    """Return `name`, a set of questions on passages, as train, validation and test.
+
+    As `load_classification` does: the published validation split of SQuAD becomes the test set. Its
+    validation set is made of all questions on some passages of train, drawn with `seed` until they are
+    `validation_rows`, so that no passage is in two splits.
+    """
+    if "question" not in _source(name).text:
+        questions = ", ".join(known for known, source in SOURCES.items() if "question" in source.text)
+        raise DataError(f"{name} has no questions: choose one of {questions}.")
+    loaded = load(name)
+    _name_the_test(name, loaded)
+    if "validation" not in loaded:
+        rows_of: dict[str, list[int]] = {}
+        for row, context in enumerate(loaded["train"]["context"]):
+            rows_of.setdefault(context, []).append(row)
+        apart: set[int] = set()
+        for context in random.Random(seed).sample(sorted(rows_of), len(rows_of)):
+            if len(apart) < validation_rows:
+                apart.update(rows_of[context])
+        kept = [row for row in range(len(loaded["train"])) if row not in apart]
+        loaded["validation"] = loaded["train"].select(sorted(apart))
+        loaded["train"] = loaded["train"].select(kept)
+    return loaded
+
+
+def _name_the_test(name: str, loaded: DatasetDict) -> None:
+    """Make the published validation split the test set where there is no other."""
+    if "train" not in loaded or len(loaded) == 1:
+        raise DataError(
+            f"{name}: train and one more split are needed: delete its folder in the hub cache and run again online."
+        )
+    if "test" not in loaded:
+        loaded["test"] = loaded.pop("validation")
 
 
 def class_names(name: str) -> tuple[str, ...]:

@@ -41,6 +41,11 @@ class Profile:
     data_sizes: tuple[int, ...]  # for "how much data is enough"
     overfit_rows: int  # so few examples that a model learns them by heart
     overfit_epochs: int
+    reading: str  # data set of notebook 07, a name of utils.data
+    questions: int  # at most this many training questions
+    window: int  # its windows, question and context together
+    stride: int  # what two windows of one context share
+    reading_rate: float  # learning rate of the encoder there
     corpus: str  # what notebook 05 pre-trains on, a name of utils.corpus
     pretraining_config: str  # and the size of its BERT, a name of utils.pretraining.recipe
     pretraining_minutes: float
@@ -65,6 +70,11 @@ PROFILES = {
         data_sizes=(32, 128, 320),
         overfit_rows=64,
         overfit_epochs=8,
+        reading="handbook",
+        questions=2000,
+        window=128,
+        stride=16,
+        reading_rate=3e-4,
         corpus="docs:python,numpy,scipy,pandas,sklearn,networkx,matplotlib",
         pretraining_config="tiny",
         pretraining_minutes=3.0,
@@ -87,6 +97,11 @@ PROFILES = {
         data_sizes=(32, 128, 512, 2048, 8000),
         overfit_rows=256,
         overfit_epochs=8,
+        reading="squad_v2",
+        questions=20_000,
+        window=384,
+        stride=128,
+        reading_rate=5e-5,
         corpus="docs",
         pretraining_config="mini",
         pretraining_minutes=10.0,
@@ -98,9 +113,9 @@ PROFILES = {
 def get_profile(name: str | None = None) -> Profile:
     """Return the profile called `name`, or the one that BERT_WORKSHOP_PROFILE names, or "quick".
 
-    Four more settings replace a knob: BERT_WORKSHOP_BACKBONE (a Hub id or a folder; it then stands
+    Five more settings replace a knob: BERT_WORKSHOP_BACKBONE (a Hub id or a folder; it then stands
     alone, without the profile's multilingual BERT), BERT_WORKSHOP_DATASET (a data set for notebook
-    06), BERT_WORKSHOP_ROWS (training examples, and at most as many to score on) and
+    06), BERT_WORKSHOP_READING (one with questions, for notebook 07), BERT_WORKSHOP_ROWS (training examples, and at most as many to score on) and
     BERT_WORKSHOP_MINUTES (of the live pre-training in notebook 05).
 
     Raises:
@@ -116,6 +131,8 @@ def get_profile(name: str | None = None) -> Profile:
         profile = replace(profile, backbone=backbone, multilingual_backbone="")
     if dataset := os.environ.get("BERT_WORKSHOP_DATASET"):
         profile = replace(profile, classification=dataset)
+    if reading := os.environ.get("BERT_WORKSHOP_READING"):
+        profile = replace(profile, reading=reading)
     if rows := os.environ.get("BERT_WORKSHOP_ROWS"):
         if not rows.isdecimal() or int(rows) == 0:
             raise SettingError(
