@@ -46,6 +46,7 @@ class Profile:
     window: int  # its windows, question and context together
     stride: int  # what two windows of one context share
     reading_rate: float  # learning rate of the encoder there
+    reading_batch: int  # and its windows a step
     corpus: str  # what notebook 05 pre-trains on, a name of utils.corpus
     pretraining_config: str  # and the size of its BERT, a name of utils.pretraining.recipe
     pretraining_minutes: float
@@ -75,6 +76,7 @@ PROFILES = {
         window=128,
         stride=16,
         reading_rate=3e-4,
+        reading_batch=4,
         corpus="docs:python,numpy,scipy,pandas,sklearn,networkx,matplotlib",
         pretraining_config="tiny",
         pretraining_minutes=3.0,
@@ -102,6 +104,7 @@ PROFILES = {
         window=384,
         stride=128,
         reading_rate=5e-5,
+        reading_batch=16,
         corpus="docs",
         pretraining_config="mini",
         pretraining_minutes=10.0,
