@@ -47,6 +47,8 @@ class Profile:
     stride: int  # what two windows of one context share
     reading_rate: float  # learning rate of the encoder there
     reading_batch: int  # and its windows a step
+    tagging_epochs: int  # of notebook 10
+    tagging_batch: int
     corpus: str  # what notebook 05 pre-trains on, a name of utils.corpus
     pretraining_config: str  # and the size of its BERT, a name of utils.pretraining.recipe
     pretraining_minutes: float
@@ -77,6 +79,8 @@ PROFILES = {
         stride=16,
         reading_rate=3e-4,
         reading_batch=4,
+        tagging_epochs=3,
+        tagging_batch=4,
         corpus="docs:python,numpy,scipy,pandas,sklearn,networkx,matplotlib",
         pretraining_config="tiny",
         pretraining_minutes=3.0,
@@ -105,6 +109,8 @@ PROFILES = {
         stride=128,
         reading_rate=5e-5,
         reading_batch=16,
+        tagging_epochs=3,
+        tagging_batch=16,
         corpus="docs",
         pretraining_config="mini",
         pretraining_minutes=10.0,
