@@ -4,6 +4,7 @@ import re
 import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as installed_version
 from types import SimpleNamespace
 
 import pytest
@@ -86,6 +87,21 @@ def test_what_is_missing_and_nothing_else_is_installed_and_torch_is_held(install
     assert not {"--upgrade", "-U", "--force-reinstall"} & set(line)
 
 
+def test_the_toolbox_is_looked_after_where_it_is_asked_for(installed, pip):
+    installed |= {
+        requirement.name: installed_version(requirement.name)
+        for requirement in bootstrap.requirements("toolbox")
+    }
+    bootstrap.check_versions("toolbox")
+    assert pip.lines == []
+    del installed["onnx"]
+    bootstrap.check_versions()
+    assert pip.lines == []  # the other notebooks start without it
+    bootstrap.check_versions("toolbox")
+    (line,) = pip.lines
+    assert any(part.startswith("onnx>") for part in line) and f"torch=={installed['torch']}" in line
+
+
 def test_a_pip_that_fails_is_one_line(installed, pip):
     pip.code = 1
     del installed["seaborn"]
@@ -116,7 +132,7 @@ def lock() -> dict[str, set[str]]:
 
 def test_the_ranges_admit_the_lock():
     pins = lock()
-    for requirement in bootstrap.requirements():
+    for requirement in bootstrap.requirements() + bootstrap.requirements("toolbox"):
         versions = pins[canonicalize_name(requirement.name)]
         assert all(requirement.specifier.contains(version) for version in versions), requirement.name
 

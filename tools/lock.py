@@ -24,6 +24,8 @@ def main() -> None:
         "3.11",
         "--group",
         "dev",
+        "--extra",
+        "toolbox",
         "--no-annotate",
         "--no-header",
         "pyproject.toml",

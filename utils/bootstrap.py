@@ -14,20 +14,24 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def requirements() -> list[Requirement]:
-    """Return the version ranges of pyproject.toml."""
+def requirements(extra: str = "") -> list[Requirement]:
+    """Return the version ranges of pyproject.toml: what every notebook needs, or what `extra` adds."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [Requirement(line) for line in project["dependencies"]]
+    lines = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return [Requirement(line) for line in lines]
 
 
-def check_versions() -> None:
+def check_versions(extra: str = "") -> None:
     """Install missing packages, and stop with one sentence if an installed one is too old or too new.
+
+    Args:
+        extra: "toolbox" looks after what notebook 11 needs besides.
 
     Raises:
         RuntimeError: the sentence says which package, which version, and what to do.
     """
     missing = []
-    for requirement in requirements():
+    for requirement in requirements(extra):
         try:
             found = version(requirement.name)
         except PackageNotFoundError:
