@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import broadcast, set_seed
 
 from utils.bert import BertForPreTraining
@@ -52,6 +53,7 @@ def pretrain(
         RecipeError: `folder` holds a run with another recipe or corpus.
         Stopped: Ctrl-C or SIGTERM came; the state is saved.
     """
+    AcceleratorState._reset_state()  # a Trainer in the same process may have left its own number format there
     accelerator = Accelerator(mixed_precision=_precision())
     set_seed(recipe.seed)
     run = _Run(recipe, tokens, tokenizer, model, accelerator, folder, resume, on_progress)
