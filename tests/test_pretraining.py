@@ -188,7 +188,9 @@ def test_a_run_learns_and_transformers_loads_it(tokens, tokenizer, tmp_path, obj
     assert f"{metrics['held_out']['accuracy']:.1%}" in card and ("untrained" in card) == (objective == "mlm")
 
 
-def test_a_run_in_bfloat16_follows_one_in_float32_and_is_close_to_it(tokens, tokenizer, tmp_path, monkeypatch):
+def test_a_run_in_bfloat16_follows_one_in_float32_and_is_close_to_it(
+    tokens, tokenizer, tmp_path, monkeypatch
+):
     curves = []
     for precision in ("no", "bf16"):  # emulated where the hardware lacks it
         monkeypatch.setattr(loop, "_precision", lambda precision=precision: precision)
