@@ -67,7 +67,7 @@ def test_the_vocabulary_loss_and_its_gradients_are_torchs(monkeypatch, at_a_time
     torch.manual_seed(0)
     inputs = [(20 * torch.randn(shape)).requires_grad_() for shape in ((50, 16), (300, 16), (300,))]
     labels = torch.randint(0, 300, (50,))
-    loss, hits = vocabulary_loss.VocabularyLoss.apply(*inputs, labels)
+    loss, hits = vocabulary_loss.VocabularyLoss.apply(*inputs, labels, torch.float32)
     scores = torch.nn.functional.linear(*inputs)
     expected = torch.nn.functional.cross_entropy(scores, labels)
     assert loss.item() == pytest.approx(expected.item(), rel=1e-6)
@@ -76,6 +76,25 @@ def test_the_vocabulary_loss_and_its_gradients_are_torchs(monkeypatch, at_a_time
         torch.autograd.grad(3 * loss, inputs), torch.autograd.grad(3 * expected, inputs), strict=True
     ):
         assert torch.allclose(one, two, atol=1e-5, rtol=1e-4)
+
+
+def test_the_vocabulary_loss_in_bfloat16_is_what_autocast_computes_but_for_rounding():
+    torch.manual_seed(0)
+    inputs = [torch.randn(shape).requires_grad_() for shape in ((200, 16), (300, 16), (300,))]
+    labels = torch.randint(0, 300, (200,))
+    loss, hits = vocabulary_loss.VocabularyLoss.apply(*inputs, labels, torch.bfloat16)
+    with torch.autocast("cpu", torch.bfloat16):
+        scores = torch.nn.functional.linear(*inputs).float()
+    expected = torch.nn.functional.cross_entropy(scores, labels)
+    assert loss.dtype == torch.float32
+    assert loss.item() == pytest.approx(expected.item(), rel=2e-3)
+    assert hits.item() == pytest.approx((scores.argmax(1) == labels).float().mean().item(), abs=0.01)
+    for one, two in zip(
+        torch.autograd.grad(loss, inputs), torch.autograd.grad(expected, inputs), strict=True
+    ):
+        assert one.dtype == torch.float32
+        assert torch.nn.functional.cosine_similarity(one.flatten(), two.flatten(), dim=0) > 0.999
+        assert one.norm() == pytest.approx(two.norm().item(), rel=0.01)
 
 
 def test_a_fresh_model_starts_at_the_unigram_level_and_knows_its_places(tokens, tokenizer):
@@ -372,8 +391,19 @@ def test_mistakes_in_the_command_exit_with_2_and_one_line(small_command, text_fi
         assert part in err and err.count("\n") == 1
 
 
+IN_FLOAT32 = """
+import sys
+from utils import profile
+profile.cpu_has_bfloat16 = lambda: False
+from utils.pretraining.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_two_processes_learn_what_one_does(text_file, tmp_path):
-    curves = []
+    """In float32: in bfloat16, rounding alone makes the curves differ by 2e-3."""
+    curves, script = [], tmp_path / "in_float32.py"
+    script.write_text(IN_FLOAT32)
     for count in (1, 2):
         out = tmp_path / f"out{count}"
         words = [
@@ -388,11 +418,12 @@ def test_two_processes_learn_what_one_does(text_file, tmp_path):
                 "--num_machines",
                 "1",
             ),
-            *("--mixed_precision", "no", "--dynamo_backend", "no", "-m", "utils.pretraining"),
+            *("--mixed_precision", "no", "--dynamo_backend", "no", str(script)),
             *("--corpus", str(text_file), "--vocab-size", "300", "--threads", "1", "--steps", "20"),
             *("--length", "32", "--batch-tokens", "256", "--output", str(out)),
         ]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "BERT_WORKSHOP_CACHE": str(tmp_path / "cache")}
+        environment["PYTHONPATH"] = str(ROOT)
         done = subprocess.run(
             [sys.executable, *words], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
         )

@@ -57,9 +57,9 @@ def asked_states(bert: Bert, batch: Batch) -> Tensor:
 def vocabulary_loss(head: MaskedLanguageModelHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean MLM loss of (r, n) states for (r,) labels, and the part of right guesses."""
     states = head.norm(F.gelu(head.dense(states)))
-    in_float32 = states.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
-    if states.device.type == "cpu" and in_float32 and torch.is_grad_enabled():
-        return VocabularyLoss.apply(states, head.decoder.weight, head.decoder.bias, labels)
+    if states.device.type == "cpu" and torch.is_grad_enabled():
+        number = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else states.dtype
+        return VocabularyLoss.apply(states, head.decoder.weight, head.decoder.bias, labels, number)
     scores = head.decoder(states).float()  # (r, v)
     return F.cross_entropy(scores, labels), (scores.argmax(-1) == labels).float().mean()
 

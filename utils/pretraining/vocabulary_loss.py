@@ -1,42 +1,60 @@
 """The loss over the vocabulary with its gradients in one pass: the largest single cost of a small BERT.
 
-Equal to `F.cross_entropy(F.linear(states, weight, bias), labels)`; the matrix of scores is overwritten
-by its own gradient while it is still in the cache, and never kept. For float32 on a CPU.
+Equal to `F.cross_entropy(F.linear(states, weight, bias), labels)`; the scores of a part of the rows are
+turned into their own gradient while they are still in the cache, and never kept. For CPUs.
 """
 
 import torch
 from torch import Tensor
 
-SCORES = 8_000_000  # at a time: 32 MB
+SCORES = 2_000_000  # at a time: 8 MB, so that the memory of one part serves the next
 
 
 class VocabularyLoss(torch.autograd.Function):
-    """(r, n) states, (v, n) weight, (v,) bias, (r,) labels -> the mean loss, and the number of right guesses."""
+    """(r, n) states, (v, n) weight, (v,) bias, (r,) labels -> the mean loss, and the part of right guesses.
+
+    `number` is the format of scores and products, torch.float32 or torch.bfloat16.
+    """
 
     @staticmethod
-    def forward(ctx, states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        count, size = len(labels), max(1, SCORES // len(weight))
-        states_gradient = torch.empty_like(states)
-        weight_gradient, bias_gradient = torch.zeros_like(weight), torch.zeros_like(bias)
-        loss, hits = states.new_zeros(()), states.new_zeros(())
-        for start in range(0, count, size):
-            part, true = states[start : start + size], labels[start : start + size, None]
-            scores = torch.addmm(bias, part, weight.T)  # (part, n) -> (part, v)
-            highest = scores.amax(1, keepdim=True)
-            hits += (scores.gather(1, true) == highest).sum()
-            scores.sub_(highest)  # so that no exp overflows
-            loss -= scores.gather(1, true).sum()
-            total = scores.exp_().sum(1, keepdim=True)
-            loss += total.log().sum()
-            scores.mul_(1 / (total * count))  # softmax / r: the gradient, but for the true piece
-            scores.scatter_add_(1, true, scores.new_full(true.shape, -1 / count))
-            torch.mm(scores, weight, out=states_gradient[start : start + size])
-            weight_gradient.addmm_(scores.T, part)
-            bias_gradient.add_(scores.sum(0))
-        ctx.save_for_backward(states_gradient, weight_gradient, bias_gradient)
+    def forward(
+        ctx, states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor, number: torch.dtype
+    ) -> tuple[Tensor, Tensor]:
+        with torch.autocast(states.device.type, enabled=False):
+            loss, hits, gradients = loss_and_gradients(states.to(number), weight, bias, labels)
+        ctx.number = states.dtype
+        ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(hits)
-        return loss / count, hits / count
+        return loss, hits
 
     @staticmethod
     def backward(ctx, gradient: Tensor, _):
-        return *(gradient * saved for saved in ctx.saved_tensors), None
+        states, weight, bias = ctx.saved_tensors
+        return (gradient * states).to(ctx.number), gradient * weight, gradient * bias, None, None
+
+
+def loss_and_gradients(states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor):
+    """Return the mean loss, the part of right guesses, and the gradients of states, weight and bias."""
+    count, size, rounded = len(labels), max(1, SCORES // len(weight)), weight.to(states.dtype)
+    gradients = torch.empty_like(states), torch.zeros_like(weight), torch.zeros_like(bias)
+    loss, hits = bias.new_zeros(()), bias.new_zeros(())
+    for start in range(0, count, size):
+        part, true = states[start : start + size], labels[start : start + size, None]
+        scores = _scores(part, rounded, bias)  # (part, n) -> (part, v)
+        highest, asked = scores.amax(1, keepdim=True).float(), scores.gather(1, true).float()  # (part, 1)
+        hits += (asked == highest).sum()
+        scores = torch.softmax(scores, 1)
+        surprise = highest - asked - scores.amax(1, keepdim=True).float().log()  # (part, 1)
+        loss += surprise.sum()
+        scores.scatter_(1, true, torch.expm1(-surprise).to(scores.dtype))  # chance - 1: now the gradient
+        torch.mm(scores, rounded, out=gradients[0][start : start + size])
+        gradients[1].add_(torch.mm(scores.T, part))
+        gradients[2].add_(scores.sum(0, dtype=bias.dtype))
+    return loss / count, hits / count, [gradient / count for gradient in gradients]
+
+
+def _scores(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Return states @ weight.T + bias; in bfloat16 the two in one call are the slower way."""
+    if weight.dtype == bias.dtype:
+        return torch.addmm(bias, states, weight.T)
+    return torch.mm(states, weight.T).add_(bias.to(weight.dtype))
