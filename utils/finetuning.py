@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import extract_model_from_parallel
 from datasets import Dataset
 from sklearn.metrics import accuracy_score, f1_score
 from torch.nn.utils.rnn import pad_sequence
@@ -227,7 +228,8 @@ def train(
         if recipe.patience:
             trainer.add_callback(EarlyStoppingCallback(recipe.patience))
         trainer.train(resume_from_checkpoint=last_good_checkpoint(folder) if folder else None)
-    model.eval()
+    # From here on it computes as it will after a reload, not in the number format of training.
+    extract_model_from_parallel(model, keep_fp32_wrapper=False).eval()
     return Result(time.perf_counter() - start, _by_epoch(trainer.state.log_history), folder)
 
 
