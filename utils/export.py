@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from accelerate.utils import extract_model_from_parallel
 from torch import nn
 
-from utils.finetuning import batches_by_length, collate
+from utils.finetuning import batches_by_length, collate, in_full
 
 INPUTS = ("input_ids", "attention_mask")
 LINEAR, EMBEDDING = ("MatMul", "Gemm"), ("Gather",)  # what ONNX calls the layers that int8 makes smaller
@@ -34,14 +33,6 @@ class _Logits(nn.Module):
 
     def forward(self, input_ids, attention_mask):
         return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-
-
-def in_full(model):
-    """Take off `model` what mixed-precision training leaves around its `forward`, and return it.
-
-    `Trainer` and Accelerate wrap a model, so that it computes in bfloat16 or float16 even afterwards.
-    """
-    return extract_model_from_parallel(model, keep_fp32_wrapper=False)
 
 
 def to_onnx(model, path: Path) -> Path:

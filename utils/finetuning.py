@@ -228,9 +228,17 @@ def train(
         if recipe.patience:
             trainer.add_callback(EarlyStoppingCallback(recipe.patience))
         trainer.train(resume_from_checkpoint=last_good_checkpoint(folder) if folder else None)
-    # From here on it computes as it will after a reload, not in the number format of training.
-    extract_model_from_parallel(model, keep_fp32_wrapper=False).eval()
+    in_full(model).eval()
     return Result(time.perf_counter() - start, _by_epoch(trainer.state.log_history), folder)
+
+
+def in_full(model):
+    """Take off `model` what mixed-precision training leaves around its `forward`, and return it.
+
+    `Trainer` and Accelerate wrap a model, so that it computes in bfloat16 or float16 even afterwards,
+    and gives other logits than after a reload.
+    """
+    return extract_model_from_parallel(model, keep_fp32_wrapper=False)
 
 
 def optimizer(model, recipe: Recipe) -> torch.optim.Optimizer:

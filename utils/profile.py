@@ -124,8 +124,9 @@ def get_profile(name: str | None = None) -> Profile:
 
     Five more settings replace a knob: BERT_WORKSHOP_BACKBONE (a Hub id or a folder; it then stands
     alone, without the profile's multilingual BERT), BERT_WORKSHOP_DATASET (a data set for notebook
-    06), BERT_WORKSHOP_READING (one with questions, for notebook 07), BERT_WORKSHOP_ROWS (training examples, and at most as many to score on) and
-    BERT_WORKSHOP_MINUTES (of the live pre-training in notebook 05).
+    06), BERT_WORKSHOP_READING (one with questions, for notebook 07), BERT_WORKSHOP_ROWS (training
+    examples, and at most as many to score on) and BERT_WORKSHOP_MINUTES (of the live pre-training in
+    notebook 05).
 
     Raises:
         SettingError: unknown profile, or a setting that is not a number above 0.

@@ -22,7 +22,7 @@ class VocabularyLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         with torch.autocast(states.device.type, enabled=False):
             loss, hits, gradients = loss_and_gradients(states.to(number), weight, bias, labels)
-        ctx.number = states.dtype
+        ctx.number, ctx.count = states.dtype, len(labels)
         ctx.save_for_backward(*gradients)
         ctx.mark_non_differentiable(hits)
         return loss, hits
@@ -30,11 +30,12 @@ class VocabularyLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor, _):
         states, weight, bias = ctx.saved_tensors
+        gradient = gradient / ctx.count
         return (gradient * states).to(ctx.number), gradient * weight, gradient * bias, None, None
 
 
 def loss_and_gradients(states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor):
-    """Return the mean loss, the part of right guesses, and the gradients of states, weight and bias."""
+    """Return the mean loss, the part of right guesses, and the sum's gradients of states, weight and bias."""
     count, size, rounded = len(labels), max(1, SCORES // len(weight)), weight.to(states.dtype)
     gradients = torch.empty_like(states), torch.zeros_like(weight), torch.zeros_like(bias)
     loss, hits = bias.new_zeros(()), bias.new_zeros(())
@@ -50,7 +51,7 @@ def loss_and_gradients(states: Tensor, weight: Tensor, bias: Tensor, labels: Ten
         torch.mm(scores, rounded, out=gradients[0][start : start + size])
         gradients[1].add_(torch.mm(scores.T, part))
         gradients[2].add_(scores.sum(0, dtype=bias.dtype))
-    return loss / count, hits / count, [gradient / count for gradient in gradients]
+    return loss / count, hits / count, gradients
 
 
 def _scores(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
