@@ -8,6 +8,7 @@ so that the cells below always have something to stand on. The exercises themsel
 import ast
 import inspect
 import json
+import math
 import os
 import textwrap
 from collections.abc import Callable
@@ -63,6 +64,18 @@ def verdict(exercise: Exercise, answer: Any) -> str | None:
             f"it raised {type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}."
         )
     return message and f"not yet: {message} Until then the course's solution carries on."
+
+
+def named_mistake(
+    value: float, sentences: dict[float, str], rel_tol: float = 1e-9, abs_tol: float = 0.0
+) -> str | None:
+    """Return the sentence on the wrong number that `value` is, or None; tolerances as in math.isclose."""
+    close = (
+        sentence
+        for wrong, sentence in sentences.items()
+        if math.isclose(value, wrong, rel_tol=rel_tol, abs_tol=abs_tol)
+    )
+    return next(close, None)
 
 
 def is_open(answer: Any) -> bool:

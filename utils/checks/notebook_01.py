@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from utils.checks import Exercise
+from utils.checks import Exercise, named_mistake
 
 
 def _close(a: Tensor, b: Tensor) -> bool:
@@ -39,9 +39,8 @@ def _neuron_problem(answer) -> str | None:
         ): "your sigmoid falls as z rises; it must be 1 / (1 + e^-z), with a minus in the exponent.",
         _sigmoid(1) + 1: "the bias is added after the sigmoid; it belongs into the sum z, before it.",
     }
-    for wrong, sentence in sentences.items():
-        if math.isclose(value, wrong, rel_tol=1e-6):
-            return sentence
+    if mistake := named_mistake(value, sentences, rel_tol=1e-6):
+        return mistake
     if not math.isclose(value, _sigmoid(2), rel_tol=1e-6):
         return f"inputs (1, 2), weights (3, -1) and bias 1 give {value:.3g}; z is 3 - 2 + 1 = 2, and its sigmoid is 0.881."
     value = float(answer([1.0, 0.0, 2.0], [1.0, 1.0, -1.0], 0.0))

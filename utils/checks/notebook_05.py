@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from utils.checks import Exercise
+from utils.checks import Exercise, named_mistake
 
 # ----------------------------------------------------------------------------------- 05.1 80, 10, 10
 
@@ -192,9 +192,8 @@ def _ppl_problem(answer) -> str | None:
             (math.log(64) + 2 * math.log(1 / 0.9)) / 5
         ): "[CLS] and [SEP] have no part in it: leave out both ends.",
     }
-    for wrong, sentence in sentences.items():
-        if math.isclose(value, wrong, rel_tol=1e-4):
-            return sentence
+    if mistake := named_mistake(value, sentences, rel_tol=1e-4):
+        return mistake
     if not math.isclose(value, 4.0, rel_tol=1e-4):
         return f"for three pieces with p = 1/2, 1/4 and 1/8 it gives {value:.3g}; it must give 4."
     return None

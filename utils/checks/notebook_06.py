@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from utils.checks import Exercise
+from utils.checks import Exercise, named_mistake
 
 
 def batches_by_length(lengths: list[int], batch_size: int) -> list[list[int]]:
@@ -63,9 +63,8 @@ def _f1_problem(answer) -> str | None:
         0.675: "that is the plain average of precision and recall; F1 is their harmonic mean, 2PR / (P + R).",
         0.5: "that counts the errors of both kinds in full (the Jaccard index); in F1 the hits count twice.",
     }
-    for wrong, sentence in sentences.items():
-        if math.isclose(value, wrong):
-            return sentence
+    if mistake := named_mistake(value, sentences):
+        return mistake
     return (
         None
         if math.isclose(value, 2 / 3)

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from utils.checks import Exercise
+from utils.checks import Exercise, named_mistake
 
 # ------------------------------------------------------------------------- 07.1 the answer's tokens
 
@@ -178,9 +178,8 @@ def _words_problem(answer) -> str | None:
         0.8: "that is the plain mean of precision and recall; F1 is 2PR / (P + R).",
         75.0: "that is in percent; give a number from 0 to 1.",
     }
-    for wrong, sentence in sentences.items():
-        if abs(value - wrong) < 1e-9:
-            return sentence
+    if mistake := named_mistake(value, sentences, rel_tol=0, abs_tol=1e-9):
+        return mistake
     if abs(value - 0.75) > 1e-9:
         return f"3 shared words, 5 predicted, 3 expected make 0.75; it gives {value:.3g}."
     if abs(answer(["the"] * 3 + ["lamp"], ["the", "lamp"]) - 2 / 3) > 1e-9:

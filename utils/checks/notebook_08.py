@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from utils.checks import Exercise
+from utils.checks import Exercise, named_mistake
 
 # ------------------------------------------------------------------------------------ 08.1 mean pooling
 
@@ -31,9 +31,8 @@ def _pool_problem(answer) -> str | None:
         5.0: "that is the largest number in each dimension (max pooling): take the mean.",
     }
     first = pooled[0, 0].item()
-    for wrong, sentence in sentences.items():
-        if math.isclose(first, wrong, abs_tol=1e-4):
-            return sentence
+    if mistake := named_mistake(first, sentences, abs_tol=1e-4):
+        return mistake
     if not torch.allclose(pooled, mean_pool(hidden, mask)):
         return f"the real tokens (1, 2) and (5, 4) give {[round(x, 2) for x in pooled[0].tolist()]}; their mean is (3, 3)."
     return None
@@ -142,9 +141,8 @@ def _v_measure_problem(answer) -> str | None:
         counts.max(0).sum()
         / counts.sum(): "that is purity, the share of texts of their cluster's main class; it is 1 if every text is alone.",
     }
-    for wrong, sentence in sentences.items():
-        if math.isclose(value, wrong, rel_tol=1e-6):
-            return sentence
+    if mistake := named_mistake(value, sentences, rel_tol=1e-6):
+        return mistake
     right = v_measure(counts)
     return (
         None if math.isclose(value, right, rel_tol=1e-6) else f"it gives {value:.3f}; it must be {right:.3f}."

@@ -6,7 +6,7 @@ from collections import Counter
 import torch
 from torch import Tensor
 
-from utils.checks import Exercise
+from utils.checks import Exercise, named_mistake
 
 # --------------------------------------------------------------------- 12.1 inputs and next tokens
 
@@ -103,9 +103,8 @@ def _perplexity_problem(answer) -> str | None:
         2 ** math.log(4): "the logarithms are natural ones, so the base of the power is e, not 2.",
         sum(1 / one for one in p) / 4: "that is the mean of 1/p; perplexity takes the mean of the logarithms, then the power.",
     }  # fmt: skip
-    for wrong, sentence in sentences.items():
-        if math.isclose(value, wrong, rel_tol=1e-4):
-            return sentence
+    if mistake := named_mistake(value, sentences, rel_tol=1e-4):
+        return mistake
     if not math.isclose(value, 4, rel_tol=1e-4):
         return f"for probabilities 1/2, 1/8, 1/4 and 1/4 it gives {value:.3g}; it must be 4."
     return None
