@@ -63,7 +63,7 @@ def test_the_losses_and_their_gradients_are_transformers_own(tokens, tokenizer, 
 
 @pytest.mark.parametrize("at_a_time", [8_000_000, 3000, 1])
 def test_the_vocabulary_loss_and_its_gradients_are_torchs(monkeypatch, at_a_time):
-    monkeypatch.setattr(vocabulary_loss, "SCORES", at_a_time)
+    monkeypatch.setattr(vocabulary_loss, "MEMORY", at_a_time)
     torch.manual_seed(0)
     inputs = [(20 * torch.randn(shape)).requires_grad_() for shape in ((50, 16), (300, 16), (300,))]
     labels = torch.randint(0, 300, (50,))

@@ -127,7 +127,7 @@ class _Run:
 
         `sequences` of the length in use: 2,048 at the end, where the standard error is a third of a point.
         """
-        recipe = self.recipe
+        recipe, started = self.recipe, time.monotonic()
         length = recipe.length(done)
         batches = Batches(self.tokens, self.tokenizer, recipe.next_sentences, HELD_OUT_SEED, "held_out")
         self.plain.eval()
@@ -138,7 +138,8 @@ class _Run:
                 found.append(self.plain(batch)[1])
         self.plain.train()
         loss, accuracy, nsp = torch.stack(found).mean(0).tolist()
-        return {"loss": loss, "accuracy": accuracy} | ({"nsp_accuracy": nsp} if recipe.next_sentences else {})
+        scores = {"loss": loss, "accuracy": accuracy, "measuring_seconds": time.monotonic() - started}
+        return scores | ({"nsp_accuracy": nsp} if recipe.next_sentences else {})
 
     def metrics(self) -> dict:
         return {

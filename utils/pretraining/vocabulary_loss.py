@@ -7,7 +7,7 @@ turned into their own gradient while they are still in the cache, and never kept
 import torch
 from torch import Tensor
 
-SCORES = 2_000_000  # at a time: 8 MB, so that the memory of one part serves the next
+MEMORY = 8_000_000  # bytes of scores at a time, so that the memory of one part serves the next
 
 
 class VocabularyLoss(torch.autograd.Function):
@@ -36,26 +36,22 @@ class VocabularyLoss(torch.autograd.Function):
 
 def loss_and_gradients(states: Tensor, weight: Tensor, bias: Tensor, labels: Tensor):
     """Return the mean loss, the part of right guesses, and the sum's gradients of states, weight and bias."""
-    count, size, rounded = len(labels), max(1, SCORES // len(weight)), weight.to(states.dtype)
+    count, size = len(labels), max(1, MEMORY // (len(weight) * states.element_size()))
+    rounded, offsets = weight.to(states.dtype), bias.to(states.dtype)
+    memory = states.new_empty(min(size, count), len(weight))
     gradients = torch.empty_like(states), torch.zeros_like(weight), torch.zeros_like(bias)
     loss, hits = bias.new_zeros(()), bias.new_zeros(())
     for start in range(0, count, size):
-        part, true = states[start : start + size], labels[start : start + size, None]
-        scores = _scores(part, rounded, bias)  # (part, n) -> (part, v)
-        highest, asked = scores.amax(1, keepdim=True).float(), scores.gather(1, true).float()  # (part, 1)
+        part = states[start : start + size]
+        there = torch.arange(len(part)), labels[start : start + size]  # the true pieces' places
+        scores = torch.mm(part, rounded.T, out=memory[: len(part)]).add_(offsets)  # (part, n) -> (part, v)
+        highest, asked = scores.amax(1).float(), scores[there].float()  # (part,)
         hits += (asked == highest).sum()
-        scores = torch.softmax(scores, 1)
-        surprise = highest - asked - scores.amax(1, keepdim=True).float().log()  # (part, 1)
+        chances = torch.softmax(scores, 1, out=scores)  # in place: fresh memory costs more than the sum
+        surprise = highest - asked - chances.amax(1).float().log()  # (part,): log of the sum, less the asked
         loss += surprise.sum()
-        scores.scatter_(1, true, torch.expm1(-surprise).to(scores.dtype))  # chance - 1: now the gradient
-        torch.mm(scores, rounded, out=gradients[0][start : start + size])
-        gradients[1].add_(torch.mm(scores.T, part))
-        gradients[2].add_(scores.sum(0, dtype=bias.dtype))
+        chances[there] = torch.expm1(-surprise).to(chances.dtype)  # chance - 1: now the scores' gradient
+        torch.mm(chances, rounded, out=gradients[0][start : start + size])
+        gradients[1].add_(torch.mm(chances.T, part))
+        gradients[2].add_(chances.sum(0))
     return loss / count, hits / count, gradients
-
-
-def _scores(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Return states @ weight.T + bias; in bfloat16 the two in one call are the slower way."""
-    if weight.dtype == bias.dtype:
-        return torch.addmm(bias, states, weight.T)
-    return torch.mm(states, weight.T).add_(bias.to(weight.dtype))
