@@ -21,7 +21,7 @@ from gradio_client import Client
 from helpers import assert_one_line
 from playwright.sync_api import expect, sync_playwright
 
-from utils import answer_spans, demo, finetuning
+from utils import answer_spans, demo, finetuning, retrieval
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 PLACES = (
@@ -77,7 +77,7 @@ def classifier(tiny_bert, tmp_path):
 def ask(tiny_bert):
     recipe = finetuning.Recipe()
     tokenizer, model = finetuning.new_model("question-answering", recipe, name=str(tiny_bert))
-    return demo.help_desk(tokenizer, model, PASSAGES, max_length=64, stride=8)
+    return retrieval.help_desk(tokenizer, model, PASSAGES, max_length=64, stride=8)
 
 
 def marked_in(shown: str) -> str:
@@ -193,7 +193,7 @@ def test_the_help_desk_marks_a_span_of_the_passage_that_shares_words(ask):
     assert found.count("<mark>") == found.count("</mark>") == 1
     assert "shares no word" in ask("zebra")
     with pytest.raises(ValueError) as error:
-        demo.help_desk(None, None, [])
+        retrieval.help_desk(None, None, [])
     assert_one_line(error, "nothing to read")
 
 
@@ -201,6 +201,6 @@ def test_what_the_passage_holds_is_shown_and_never_run():
     context = "before <script>alert(1)</script> behind"
     span = answer_spans.Candidate(context[7:32], 7, 32, 1.0, 0.5)
     answer = answer_spans.Answer([span], null_score=3.0, null_probability=0.5)
-    shown = demo.marked(context, answer, threshold=1.0)
+    shown = retrieval.marked(context, answer, threshold=1.0)
     assert "<script>" not in shown and "<mark>&lt;script&gt;" in shown
-    assert "keep silent" in shown and "keep silent" not in demo.marked(context, answer)
+    assert "keep silent" in shown and "keep silent" not in retrieval.marked(context, answer)

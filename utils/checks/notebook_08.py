@@ -57,7 +57,9 @@ def _step_problem(answer) -> str | None:
         result = answer(points, given)
     if not isinstance(result, tuple) or len(result) != 2:
         return "give two things: the cluster of each point, and the moved centroids."
-    labels, moved = np.asarray(result[0]), np.asarray(result[1], dtype=float)
+    if not all(isinstance(part, np.ndarray) for part in result):
+        return "the cells below compare whole arrays: give NumPy arrays, not lists."
+    labels, moved = result[0], np.asarray(result[1], dtype=float)
     if labels.shape != (5,):
         return f"5 points and 3 centroids give labels of shape {labels.shape}: each point needs the number of its nearest centroid, (5,)."
     if not np.array_equal(given, centroids):

@@ -13,7 +13,7 @@ from utils.checks import Exercise
 
 @torch.no_grad()
 def classify(text: str, tokenizer, model) -> dict:
-    inputs = tokenizer(text, return_tensors="pt")
+    inputs = tokenizer(text, truncation=True, return_tensors="pt")
     logits = model(**inputs).logits
     probabilities = torch.softmax(logits, dim=-1)[0]
     best = int(probabilities.argmax())
