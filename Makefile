@@ -4,12 +4,13 @@ BIN := .venv/bin
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 export HF_HUB_DISABLE_TELEMETRY = 1
 
-.PHONY: help setup lab test course pretrain bench data notebooks readme lock
+.PHONY: help setup lab test course slides pretrain bench data notebooks readme lock
 
 help:
 	@echo "make lab      open the course in JupyterLab (sets everything up the first time)"
 	@echo "make test     lint, unit tests, and every notebook rerun and compared"
 	@echo "make course   run all notebooks, write readable HTML to build/course/"
+	@echo "make slides   draw the figures and build each deck as HTML and PDF in build/slides/"
 	@echo "make pretrain CORPUS=mine.txt   pre-train a BERT on your text (MINUTES=30 OUTPUT=build/mine RESUME=1)"
 	@echo "make bench    race the course's recipes against stock ones (long; needs public data)"
 	@echo "make data     build the derived data, validate all of it, rewrite the cards' tables (for authors)"
@@ -30,6 +31,9 @@ test: setup
 
 course: setup
 	@$(BIN)/python tools/course.py
+
+slides: setup
+	@$(BIN)/python tools/slides.py
 
 pretrain: setup
 	@$(BIN)/python -m utils.pretraining --corpus $(or $(CORPUS),docs) --minutes $(or $(MINUTES),3) --output $(or $(OUTPUT),build/pretrained) $(if $(RESUME),--resume)
