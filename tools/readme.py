@@ -1,7 +1,7 @@
 """Writes what follows from the notebooks and from the course's public address, so that nobody types it twice.
 
 `python tools/readme.py [--check] [--picture]`. The address stands in pyproject.toml. Written are the
-blocks of README.md between `<!-- NAME: … -->` and `<!-- end of NAME -->`, the Colab badge and the
+blocks of README.md and INSTRUCTORS.md between `<!-- NAME: … -->` and `<!-- end of NAME -->`, the Colab badge and the
 bootstrap cell of each notebook, and the address in CITATION.cff. --check writes nothing and exits
 with 1 if a file disagrees. --picture redraws assets/map_of_reviews.png.
 """
@@ -36,6 +36,7 @@ class Front:
     title: str  # with its number: "06 Classification"
     minutes: int
     skills: tuple[str, ...]
+    reading: int = 0  # minutes; 0 where it does not say
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
@@ -75,6 +76,9 @@ def wanted(root: Path) -> Iterator[tuple[Path, str]]:
     text = replace_block(readme, text, "notebooks", table(fronts, address))
     text = replace_block(readme, text, "links", links(address))
     yield readme, text
+    guide = root / "INSTRUCTORS.md"
+    if guide.is_file():
+        yield guide, replace_block(guide, guide.read_text(encoding="utf-8"), "objectives", objectives(fronts))
     citation = root / "CITATION.cff"
     text = citation.read_text(encoding="utf-8")
     yield citation, re.sub(r"^repository-code:.*$", f'repository-code: "{address}"', text, flags=re.MULTILINE)
@@ -112,7 +116,8 @@ def front(path: Path) -> Front:
         if part is None:
             raise ContractError(f"notebooks/{path.name}: the first cell needs {what}.")
     lines = tuple(line[2:].strip().rstrip(".;") for line in skills[1].splitlines())
-    return Front(path.name, title[1].strip(), int(minutes[1]), lines)
+    reading = re.search(r"Reading it takes about (\d+) minutes", source)
+    return Front(path.name, title[1].strip(), int(minutes[1]), lines, int(reading[1]) if reading else 0)
 
 
 def notebook_text(path: Path, address: str) -> str:
@@ -170,6 +175,16 @@ def table(fronts: list[Front], address: str) -> str:
         skills = "<br>".join(entry.skills).replace("|", "\\|")
         link = f"[{entry.title}](notebooks/{entry.file})"
         rows.append(f"| {link} | {badge(entry.file, address)} | {entry.minutes} | {skills} |")
+    return "\n".join(rows)
+
+
+def objectives(fronts: list[Front]) -> str:
+    """Return the table of INSTRUCTORS.md."""
+    rows = ["| notebook | runs | reading | learners will be able to |", "|---|---|---|---|"]
+    for entry in fronts:
+        skills = "<br>".join(entry.skills).replace("|", "\\|")
+        link = f"[{entry.title}](notebooks/{entry.file})"
+        rows.append(f"| {link} | {entry.minutes} min | {entry.reading or '?'} min | {skills} |")
     return "\n".join(rows)
 
 

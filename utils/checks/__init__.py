@@ -10,9 +10,12 @@ import inspect
 import json
 import math
 import os
+import re
+import shutil
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -105,28 +108,53 @@ def is_open(answer: Any) -> bool:
 
 # --------------------------------------------------------------------------------------- progress
 
+SOLVED = re.compile(r'"(\d\d\.\d+)"(?:\s*:\s*"([^"]*)")?')  # a name, and when it was solved
+
 
 def progress_file() -> Path:
     """Where the solved exercises are kept: progress.json in the course's folder, or BERT_WORKSHOP_PROGRESS."""
     return Path(os.environ.get("BERT_WORKSHOP_PROGRESS") or ROOT / "progress.json")
 
 
-def solved() -> list[str]:
-    """Return the names of the exercises solved so far; a file that cannot be read counts as none."""
+def solved() -> dict[str, str]:
+    """Return {exercise: when it was first solved}, as "2026-03-14 09:26" or "" where that is not known.
+
+    A damaged file is read as far as it goes; `damaged` tells whether it is.
+    """
+    try:
+        text = progress_file().read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    return dict(sorted(SOLVED.findall(text)))
+
+
+def damaged() -> bool:
+    """True if the progress file is there and is not what `record` writes (older versions wrote a list)."""
     try:
         names = json.loads(progress_file().read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
     except (OSError, ValueError):
-        return []
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+        return True
+    return not isinstance(names, (dict, list)) or sorted(map(str, names)) != list(solved())
 
 
 def record(name: str) -> None:
-    """Add `name` to the solved exercises; a folder that cannot be written to is no reason to stop."""
-    names = sorted({*solved(), name})
-    fresh = progress_file().with_suffix(".new")
+    """Add `name` to the solved exercises; a folder that cannot be written to is no reason to stop.
+
+    A damaged file is kept beside the new one, under a name that ends in .damaged.
+    """
+    done, path, now = solved(), progress_file(), datetime.now()
+    fresh = path.with_suffix(".new")
     try:
-        fresh.write_text(json.dumps(names), encoding="utf-8")
-        os.replace(fresh, progress_file())
+        if damaged():
+            aside = path.with_suffix(f".{now:%Y%m%d-%H%M%S}.damaged")
+            shutil.copyfile(path, aside)
+            kept = f"the old file is kept as {aside.name}"
+            print(f"{path.name} was damaged: {len(done)} solved exercises could be read in it; {kept}.")
+        done.setdefault(name, f"{now:%Y-%m-%d %H:%M}")
+        fresh.write_text(json.dumps(dict(sorted(done.items())), indent=1), encoding="utf-8")
+        os.replace(fresh, path)
     except OSError as error:
         print(f"Your progress could not be saved ({error.strerror}); the answer counts all the same.")
 
@@ -136,3 +164,14 @@ def progress(notebook: str) -> pd.DataFrame:
     done = solved()
     rows = [(name, ex.title, "done" if name in done else "open") for name, ex in exercises(notebook).items()]
     return pd.DataFrame(rows, columns=["exercise", "title", "state"]).set_index("exercise")
+
+
+def summary() -> pd.DataFrame:
+    """Return a table of all notebooks: how many exercises are solved, of how many, and when the last was.
+
+    `python -m utils.checks` prints it and writes it as a page.
+    """
+    from utils.checks.page import notebooks  # it needs this module
+
+    rows = [(book.title, len(book.done), len(book.exercises), book.last) for book in notebooks()]
+    return pd.DataFrame(rows, columns=["notebook", "solved", "of", "last solved"]).set_index("notebook")
